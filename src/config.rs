@@ -1,0 +1,298 @@
+//! Every setting, typed. `config::load` merges defaults < file < environment < flags and remembers
+//! where each value came from.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::Collection;
+
+/// All settings. Unknown keys are refused with the nearest spelling.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where documents, catalog and index live. Default: `griot` in the XDG data folder; `GRIOT_HOME`.
+    pub home: Option<PathBuf>,
+    pub server: ServerConfig,
+    pub models: ModelsConfig,
+    pub store: StoreConfig,
+    pub llm: LlmConfig,
+    pub embed: EmbedConfig,
+    pub ingest: IngestConfig,
+    pub answer: AnswerConfig,
+    pub health: HealthConfig,
+    pub log: LogConfig,
+}
+
+/// The HTTP edge.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ServerConfig {
+    pub listen: SocketAddr,
+    /// SHA-256 of each accepted key, as `sha256:` and 64 hexadecimal digits. Without any, only
+    /// loopback addresses may be listened on.
+    pub api_keys: Vec<String>,
+    /// Host names accepted in `Host` and `Origin` beside the loopback names.
+    pub allowed_hosts: Vec<String>,
+    /// Bytes of one upload request, all files together.
+    pub max_upload_bytes: u64,
+    /// Bytes of any other request body.
+    pub max_body_bytes: u64,
+    /// Questions answered at once; one more is told to wait (429).
+    pub max_questions: usize,
+    /// Characters of a question.
+    pub max_question_chars: usize,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 7470)),
+            api_keys: Vec::new(),
+            allowed_hosts: Vec::new(),
+            max_upload_bytes: 256 * 1024 * 1024,
+            max_body_bytes: 1024 * 1024,
+            max_questions: 8,
+            max_question_chars: 4000,
+        }
+    }
+}
+
+/// Which weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Profile {
+    /// Qwen2.5-Coder 1.5B.
+    #[default]
+    Default,
+    /// Qwen2.5-Coder 0.5B, for machines with little memory.
+    Small,
+}
+
+/// The models' files.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ModelsConfig {
+    /// Default: `griot/models` in the XDG data folder, shared by all homes.
+    pub dir: Option<PathBuf>,
+    pub profile: Profile,
+}
+
+/// Which vector store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StoreKind {
+    /// In process, in the home folder.
+    #[default]
+    Edge,
+    /// A Qdrant server or cluster at `store.url`.
+    Qdrant,
+}
+
+/// The vector store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StoreConfig {
+    pub kind: StoreKind,
+    /// The gRPC address of a Qdrant server.
+    pub url: String,
+    pub api_key: Option<String>,
+    /// The name of the Qdrant collection that holds all points.
+    pub collection: String,
+}
+
+impl Default for StoreConfig {
+    fn default() -> Self {
+        Self {
+            kind: StoreKind::Edge,
+            url: "http://127.0.0.1:6334".to_owned(),
+            api_key: None,
+            collection: "griot".to_owned(),
+        }
+    }
+}
+
+/// What serves the language model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UpstreamKind {
+    /// The `griot-llm` worker beside the daemon, started and watched by it.
+    Embedded,
+    /// An Ollama server at `url`.
+    Ollama,
+}
+
+/// One place where text is generated.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Upstream {
+    pub kind: UpstreamKind,
+    #[serde(default)]
+    pub url: Option<String>,
+    #[serde(default)]
+    pub model: Option<String>,
+}
+
+/// The language model.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LlmConfig {
+    /// In order; the first that works is asked.
+    pub upstreams: Vec<Upstream>,
+    /// Threads that write tokens in the embedded worker. 0: one per core, two at most.
+    pub threads: usize,
+    /// Threads that read the prompt. 0: one per core.
+    pub threads_batch: usize,
+    /// Context of the embedded worker, in tokens.
+    pub context: usize,
+    /// Seconds until the first token, model load included.
+    pub first_token_timeout_s: u64,
+    /// Seconds between two tokens.
+    pub token_timeout_s: u64,
+}
+
+impl Default for LlmConfig {
+    fn default() -> Self {
+        Self {
+            upstreams: vec![Upstream {
+                kind: UpstreamKind::Embedded,
+                url: None,
+                model: None,
+            }],
+            threads: 0,
+            threads_batch: 0,
+            context: 4096,
+            first_token_timeout_s: 120,
+            token_timeout_s: 30,
+        }
+    }
+}
+
+/// The embedding model.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EmbedConfig {
+    /// A name of the manifest (`minilm-l6`, `minilm-l6-int8`).
+    pub model: String,
+    /// Threads. 0: one per core.
+    pub threads: usize,
+    /// Texts per run of the model.
+    pub batch: usize,
+}
+
+impl Default for EmbedConfig {
+    fn default() -> Self {
+        Self {
+            model: "minilm-l6".to_owned(),
+            threads: 0,
+            batch: 8,
+        }
+    }
+}
+
+/// Taking documents in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct IngestConfig {
+    /// Folders that `POST /api/knowledge/process` may read. None by default.
+    pub allowed_roots: Vec<PathBuf>,
+    pub default_collection: Collection,
+    /// Tokens of a chunk at most, as the embedder counts them.
+    pub chunk_tokens: usize,
+    /// Tokens that two neighbouring chunks share.
+    pub chunk_overlap_tokens: usize,
+    pub max_file_bytes: u64,
+    pub max_pages: u32,
+    /// Bytes of extracted text.
+    pub max_text_bytes: u64,
+    /// Wall-clock and CPU seconds that reading one file may take.
+    pub extract_timeout_s: u64,
+    /// MiB of address space that reading one file may use.
+    pub extract_memory_mib: u64,
+    /// Documents waiting at most; one more upload is told to wait (503).
+    pub max_queue: usize,
+}
+
+impl Default for IngestConfig {
+    fn default() -> Self {
+        Self {
+            allowed_roots: Vec::new(),
+            default_collection: Collection::default(),
+            chunk_tokens: 256,
+            chunk_overlap_tokens: 0,
+            max_file_bytes: 256 * 1024 * 1024,
+            max_pages: 5000,
+            max_text_bytes: 64 * 1024 * 1024,
+            extract_timeout_s: 15,
+            extract_memory_mib: 512,
+            max_queue: 10_000,
+        }
+    }
+}
+
+/// Answering.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AnswerConfig {
+    /// Passages returned and considered, unless the request says otherwise.
+    pub top_k: usize,
+    /// Tokens of evidence given to the language model.
+    pub evidence_tokens: usize,
+    /// Tokens that the language model may write.
+    pub max_answer_tokens: u32,
+    /// Answer when the estimated probability of a right answer is at least this; see the
+    /// risk-coverage curve in the README.
+    pub threshold: f32,
+}
+
+impl Default for AnswerConfig {
+    fn default() -> Self {
+        Self {
+            top_k: 8,
+            evidence_tokens: 700,
+            max_answer_tokens: 256,
+            threshold: 0.5,
+        }
+    }
+}
+
+/// Watching the parts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HealthConfig {
+    /// Seconds between two probes of a part.
+    pub interval_s: u64,
+}
+
+impl Default for HealthConfig {
+    fn default() -> Self {
+        Self { interval_s: 10 }
+    }
+}
+
+/// How logs are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    #[default]
+    Text,
+    Json,
+}
+
+/// Logs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LogConfig {
+    /// A `tracing` filter, such as `info` or `griot=debug`.
+    pub level: String,
+    pub format: LogFormat,
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self {
+            level: "info".to_owned(),
+            format: LogFormat::Text,
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! Plain types and pure rules, known to every other module.
+//!
+//! Nothing here knows an async runtime, HTTP, a file format or a vendor.
+
+pub mod answer;
+pub mod bm25;
+pub mod chunk;
+pub mod component;
+pub mod document;
+pub mod embedding;
+pub mod ids;
+pub mod question;
+
+pub use answer::{Answer, Citation, Evidence, Scores, Timings, Usage};
+pub use chunk::{Chunk, ChunkKey, Locator};
+pub use component::Component;
+pub use document::{
+    Document, Failure, FailureCode, MediaType, PageReport, PageState, Sha256Hash, Stage, Status,
+};
+pub use embedding::{EmbedderIdentity, Embedding, SparseVector};
+pub use ids::{AnswerId, Collection, ConversationId, DocumentId};
+pub use question::Question;

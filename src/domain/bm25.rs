@@ -1,0 +1,1 @@
+//! Words to sparse vectors for BM25.

@@ -1,0 +1,267 @@
+//! A document as the library knows it: what it is, how far it has come, and what each page gave.
+
+use std::{fmt, str::FromStr};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{Collection, DocumentId};
+
+/// The kinds of document that can be read. A closed set: each has one extractor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum MediaType {
+    #[serde(rename = "application/pdf")]
+    Pdf,
+    #[serde(rename = "application/vnd.openxmlformats-officedocument.wordprocessingml.document")]
+    Docx,
+    #[serde(rename = "text/markdown")]
+    Markdown,
+    #[serde(rename = "text/html")]
+    Html,
+    #[serde(rename = "text/csv")]
+    Csv,
+    #[serde(rename = "text/plain")]
+    Text,
+}
+
+impl MediaType {
+    /// Every kind, for tables and tests.
+    pub const ALL: [Self; 6] = [
+        Self::Pdf,
+        Self::Docx,
+        Self::Markdown,
+        Self::Html,
+        Self::Csv,
+        Self::Text,
+    ];
+
+    /// The registered media type (IANA).
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pdf => "application/pdf",
+            Self::Docx => "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+            Self::Markdown => "text/markdown",
+            Self::Html => "text/html",
+            Self::Csv => "text/csv",
+            Self::Text => "text/plain",
+        }
+    }
+}
+
+impl fmt::Display for MediaType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for MediaType {
+    type Err = UnknownName;
+    fn from_str(given: &str) -> Result<Self, UnknownName> {
+        Self::ALL
+            .into_iter()
+            .find(|kind| kind.as_str() == given)
+            .ok_or_else(|| UnknownName(given.to_owned()))
+    }
+}
+
+/// A word that is not one of a closed set (a media type, a status).
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a name known here")]
+pub struct UnknownName(pub String);
+
+macro_rules! named_enum {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        pub enum $name { $($(#[$vdoc])* #[serde(rename = $text)] $variant),+ }
+
+        impl $name {
+            /// The word used in JSON, on the command line and in the catalog.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text),+ }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = UnknownName;
+            fn from_str(given: &str) -> Result<Self, UnknownName> {
+                match given {
+                    $($text => Ok(Self::$variant),)+
+                    other => Err(UnknownName(other.to_owned())),
+                }
+            }
+        }
+    };
+}
+
+named_enum!(
+    /// How far a document has come. `Searchable` and `Failed` are final until it is processed again.
+    Status {
+        /// Acknowledged and durable; waits for its turn.
+        Queued = "queued",
+        /// In work; `Stage` says where.
+        Processing = "processing",
+        /// Every chunk is in the index, durably.
+        Searchable = "searchable",
+        /// It cannot be read or could not be stored; `Failure` says why.
+        Failed = "failed",
+    }
+);
+
+named_enum!(
+    /// The step of the pipeline that a document is in.
+    Stage {
+        Waiting = "waiting",
+        Extracting = "extracting",
+        Chunking = "chunking",
+        Embedding = "embedding",
+        Publishing = "publishing",
+        Done = "done",
+    }
+);
+
+named_enum!(
+    /// What reading one page gave.
+    PageState {
+        /// It has text.
+        Text = "text",
+        /// It was read and holds no text (blank, or a picture of text).
+        Empty = "empty",
+        /// It could not be read.
+        Unreadable = "unreadable",
+    }
+);
+
+named_enum!(
+    /// Why a document failed. Scripts match on these words: add to them, never rename one.
+    FailureCode {
+        /// The bytes are of no kind that can be read.
+        UnsupportedType = "unsupported_type",
+        /// The file is damaged or not what it says it is.
+        Damaged = "damaged",
+        /// It opens only with a password.
+        Encrypted = "encrypted",
+        /// It was read and holds no text at all.
+        NoText = "no_text",
+        /// More pages or more text than the limits allow.
+        TooLarge = "too_large",
+        /// Reading it took longer than the limit.
+        TimedOut = "timed_out",
+        /// Reading it needed more memory than the limit.
+        OutOfMemory = "out_of_memory",
+        /// The reader died on it.
+        Crashed = "crashed",
+        /// It was read, but it could not be embedded or stored after several tries.
+        Unavailable = "unavailable",
+        /// A fault of this program's own.
+        Internal = "internal",
+    }
+);
+
+/// Why a document failed, for scripts (`code`) and for people (`message`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    pub code: FailureCode,
+    pub message: String,
+}
+
+/// What one page gave. Pages count from 1; documents without pages have one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PageReport {
+    pub page: u32,
+    /// Unicode scalar values of text, white space included.
+    pub chars: u64,
+    pub state: PageState,
+}
+
+/// SHA-256 of a document's original bytes; shown as 64 hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Sha256Hash(pub [u8; 32]);
+
+impl fmt::Display for Sha256Hash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(self.0))
+    }
+}
+
+impl fmt::Debug for Sha256Hash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for Sha256Hash {
+    type Err = UnknownName;
+    fn from_str(given: &str) -> Result<Self, UnknownName> {
+        let mut bytes = [0; 32];
+        hex::decode_to_slice(given, &mut bytes).map_err(|_| UnknownName(given.to_owned()))?;
+        Ok(Self(bytes))
+    }
+}
+
+impl TryFrom<String> for Sha256Hash {
+    type Error = UnknownName;
+    fn try_from(given: String) -> Result<Self, UnknownName> {
+        given.parse()
+    }
+}
+
+impl From<Sha256Hash> for String {
+    fn from(hash: Sha256Hash) -> String {
+        hash.to_string()
+    }
+}
+
+/// A document and everything the library says about it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Document {
+    pub id: DocumentId,
+    /// The file's name as given, without folders.
+    pub name: String,
+    pub media_type: Option<MediaType>,
+    /// Size of the original.
+    pub bytes: u64,
+    pub sha256: Sha256Hash,
+    pub collection: Collection,
+    /// Whatever the uploader attached.
+    pub metadata: serde_json::Map<String, serde_json::Value>,
+    pub status: Status,
+    pub stage: Stage,
+    /// From 0 to 1, over the whole pipeline.
+    pub progress: f32,
+    pub pages: Vec<PageReport>,
+    /// Chunks in the visible revision.
+    pub chunks: u64,
+    /// Counts the times the document was processed to the end; 0 before the first.
+    pub revision: u32,
+    pub error: Option<Failure>,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_agree_with_serde() {
+        for kind in MediaType::ALL {
+            assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
+            assert_eq!(kind.as_str().parse(), Ok(kind));
+        }
+        assert_eq!(
+            serde_json::to_value(FailureCode::NoText).unwrap(),
+            "no_text"
+        );
+        assert_eq!("failed".parse(), Ok(Status::Failed));
+    }
+}

@@ -1,0 +1,1 @@
+//! Breakers, supervision, the board.

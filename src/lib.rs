@@ -1,0 +1,22 @@
+//! Griot keeps your documents and answers from them, showing the exact words each answer rests on.
+//!
+//! [`domain`] plain types and pure rules · [`ports`] the seams to what may fail · [`catalog`] the
+//! truth, in SQLite · [`ingest`] documents in · [`answer`] questions to cited answers · [`health`]
+//! breakers, supervision and the board · [`adapters`] the implementations of the ports · [`http`] and
+//! [`cli`] the edges · [`weights`] the models' files · [`config`] every setting · [`app`] the one
+//! place where all of it is put together. `ARCHITECTURE.md` says who may name whom.
+
+pub mod adapters;
+pub mod answer;
+pub mod app;
+pub mod catalog;
+pub mod cli;
+pub mod config;
+pub mod domain;
+pub mod health;
+pub mod http;
+pub mod ingest;
+pub mod ports;
+pub mod shutdown;
+pub mod telemetry;
+pub mod weights;

@@ -1,0 +1,78 @@
+//! The five seams. A trait stands where there are two real implementations and a fake.
+//!
+//! Every port returns one error type, [`PortError`]; retry, breaker and HTTP status follow from its
+//! case, never from its message.
+
+pub mod embedder;
+pub mod fakes;
+pub mod language_model;
+pub mod vector_store;
+
+use std::time::Duration;
+
+pub use embedder::{EmbedKind, Embedder};
+pub use language_model::{
+    ChatEvent, ChatRequest, ChatStream, Finish, LanguageModel, Message, Role, TokenLogprob,
+};
+pub use vector_store::{Filter, Point, QueryVector, ScoredPoint, SearchRequest, VectorStore};
+
+use crate::domain::Component;
+
+/// What went wrong at a seam, as far as a caller treats it differently.
+#[derive(Debug, thiserror::Error)]
+pub enum PortError {
+    /// It could not be reached, or it broke: a fault.
+    #[error("{component} is unavailable: {source}")]
+    Unavailable {
+        component: Component,
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// No answer in time: a fault.
+    #[error("{component} gave no answer within {limit:?}")]
+    TimedOut {
+        component: Component,
+        limit: Duration,
+    },
+    /// It answered: no. Not a fault; asking again changes nothing.
+    #[error("{component} refused: {reason}")]
+    Refused {
+        component: Component,
+        reason: String,
+    },
+    /// It was not asked, because its breaker rests. Not a fault.
+    #[error("{component} rests after faults; it is asked again in {retry_after:?}")]
+    Resting {
+        component: Component,
+        retry_after: Duration,
+    },
+}
+
+impl PortError {
+    /// The part concerned.
+    #[must_use]
+    pub fn component(&self) -> Component {
+        match self {
+            Self::Unavailable { component, .. }
+            | Self::TimedOut { component, .. }
+            | Self::Refused { component, .. }
+            | Self::Resting { component, .. } => *component,
+        }
+    }
+
+    /// Whether a breaker counts it against the part.
+    #[must_use]
+    pub fn is_fault(&self) -> bool {
+        matches!(self, Self::Unavailable { .. } | Self::TimedOut { .. })
+    }
+
+    /// A fault with its cause.
+    pub fn unavailable(
+        component: Component,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        Self::Unavailable {
+            component,
+            source: source.into(),
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Signals, task tracking, drain.

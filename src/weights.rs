@@ -1,0 +1,1 @@
+//! The models' files: manifest, sources, verification.
