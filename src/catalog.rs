@@ -1,1 +1,114 @@
-//! The truth, in SQLite.
+//! The truth, in SQLite: documents, their text and chunks with an FTS5 index over the words,
+//! conversations and incidents. WAL, `synchronous=FULL`: what a method has returned is durable.
+//!
+//! Methods block; async callers go through [`Catalog::call`]. What of a document is visible is
+//! decided here alone: the row's `revision`, flipped in the same transaction that writes the text,
+//! the chunks and the FTS rows.
+
+use std::{path::Path, sync::Arc};
+
+use jiff::Timestamp;
+
+use crate::domain::{
+    Chunk, ChunkKey, Collection, ConversationId, Document, DocumentId, Failure, Locator, MediaType,
+    PageReport, Sha256Hash, Stage,
+};
+
+/// Why the catalog could not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum CatalogError {
+    /// No space on the disk (or a quota): nothing was changed.
+    #[error("the disk that holds the catalog is full; nothing was changed, free some space")]
+    DiskFull,
+    /// Written by a newer program; nothing was touched.
+    #[error(
+        "the catalog has schema {found}, this program knows up to {known}; use the newer griot"
+    )]
+    Newer { found: i64, known: i64 },
+    /// The file is damaged.
+    #[error("the catalog is damaged: {0}")]
+    Damaged(String),
+    #[error("the catalog failed: {0}")]
+    Sqlite(#[source] rusqlite::Error),
+    #[error("the catalog's thread ended: {0}")]
+    Stopped(String),
+}
+
+/// A document to be recorded: its original is already durable.
+#[derive(Debug, Clone)]
+pub struct NewDocument {
+    pub name: String,
+    pub bytes: u64,
+    pub sha256: Sha256Hash,
+    pub collection: Collection,
+    pub metadata: serde_json::Map<String, serde_json::Value>,
+}
+
+/// What recording found.
+#[derive(Debug, Clone)]
+pub struct Recorded {
+    pub document: Document,
+    /// The same bytes are in this collection already; `document` is that one.
+    pub duplicate: bool,
+}
+
+/// Everything that makes a revision visible, in one transaction.
+#[derive(Debug, Clone)]
+pub struct Publication {
+    pub document: DocumentId,
+    pub revision: u32,
+    pub media_type: MediaType,
+    /// The stored text. Chunks' and citations' byte ranges point into it.
+    pub text: String,
+    pub pages: Vec<PageReport>,
+    pub chunks: Vec<Chunk>,
+}
+
+/// A chunk of a visible revision, with what an answer shows of its document.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Passage {
+    pub key: ChunkKey,
+    pub document_name: String,
+    pub collection: Collection,
+    pub locator: Locator,
+    pub text: String,
+}
+
+/// Which documents to list, newest first.
+#[derive(Debug, Clone, Default)]
+pub struct Listing {
+    pub collection: Option<Collection>,
+    /// At most this many.
+    pub limit: usize,
+    /// Those older than this one (the last of the page before).
+    pub after: Option<DocumentId>,
+}
+
+/// One exchange of a conversation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Turn {
+    pub question: String,
+    pub answer: String,
+    pub at: Timestamp,
+}
+
+/// What a delete removed from the catalog.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Removed {
+    pub chunks: u64,
+    pub text_bytes: u64,
+    /// Whether another document still needs the original's bytes (same file in another collection).
+    pub original_shared: bool,
+    /// Conversation turns whose answers quoted the document and were removed with it.
+    pub turns: u64,
+}
+
+/// Totals, for `griot status` and the metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Totals {
+    pub documents: u64,
+    pub queued: u64,
+    pub searchable: u64,
+    pub failed: u64,
+    pub chunks: u64,
+}
