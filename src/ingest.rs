@@ -1,1 +1,3 @@
 //! Documents in.
+
+pub mod extract;

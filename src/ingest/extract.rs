@@ -1,0 +1,219 @@
+//! Reading documents: bytes in, stored text with pages and sections out.
+//!
+//! A format is a function `fn(bytes, limits, progress) -> Result<Extracted, ExtractError>`, chosen by
+//! what the bytes are, never by what the name says. Everything here is plain computation: it opens no
+//! file, knows no async runtime and no catalog. Hostile bytes may still exhaust memory or the stack of
+//! the parsers used, which is why the daemon calls it only through [`super::jail`], in a limited child
+//! process.
+//!
+//! # The stored text
+//!
+//! [`Extracted::text`] is what is kept, cut into chunks, searched and quoted. It is UTF-8, lines end in
+//! `\n`, and it holds no control character but `\n` and `\t` and no byte order mark. Nothing is
+//! normalised except what a font or a file format put there instead of the letters meant: ligature
+//! characters of PDFs (`ﬁ`) become their letters. Every byte range of this module is half-open and
+//! counts bytes of that text.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::{Failure, FailureCode, MediaType, PageReport, PageState};
+
+/// What joins the headings of a section's path: `Chapter 2 › Results`.
+pub const PATH_SEPARATOR: &str = " › ";
+
+/// How much one document may hold. What is beyond ends as [`FailureCode::TooLarge`]: a document that is
+/// searchable in part would answer "not in your documents" for the part that is not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Bytes of the file.
+    pub max_file_bytes: u64,
+    /// Pages of a document that has pages.
+    pub max_pages: u32,
+    /// Bytes of the stored text.
+    pub max_text_bytes: u64,
+}
+
+/// The same figures as the defaults of the settings `ingest.max_*`.
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_file_bytes: 256 * 1024 * 1024,
+            max_pages: 5000,
+            max_text_bytes: 64 * 1024 * 1024,
+        }
+    }
+}
+
+/// A document that was read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Extracted {
+    pub media_type: MediaType,
+    /// The title that the document gives itself, when it gives one.
+    pub title: Option<String>,
+    /// The stored text; see the module's comment.
+    pub text: String,
+    /// Whether the document has pages. Without, `pages` holds one that covers the whole text, and a
+    /// chunk's `Locator::page` is `None`.
+    pub paged: bool,
+    /// In order, page numbers counting from 1 without gaps, ranges not overlapping. Text between two
+    /// ranges is separating white space.
+    pub pages: Vec<ExtractedPage>,
+    /// In order of `start`, which may be equal (an empty section). A section ends where the next begins.
+    pub sections: Vec<Section>,
+}
+
+/// One page of the stored text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExtractedPage {
+    /// Counting from 1.
+    pub page: u32,
+    /// Byte range `[start, end)` of the stored text; empty for a page without text.
+    pub start: u64,
+    pub end: u64,
+    pub state: PageState,
+    /// Unicode scalar values in the range.
+    pub chars: u64,
+    /// Which reader's text was kept.
+    pub engine: Engine,
+}
+
+/// A heading and where its text begins.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Section {
+    /// Byte offset of the heading's line in the stored text.
+    pub start: u64,
+    /// From 1 (outermost) to 9.
+    pub level: u8,
+    /// The heading's own words, on one line.
+    pub title: String,
+    /// The headings above and this one, outermost first, joined by [`PATH_SEPARATOR`].
+    pub path: String,
+}
+
+/// The readers. One file may need several: each page keeps the best one's text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Engine {
+    /// PDF, in the order of the content stream.
+    Lopdf,
+    /// PDF, with layout analysis, CJK and right-to-left text.
+    Unpdf,
+    /// DOCX.
+    Docx,
+    /// HTML.
+    Html,
+    /// Markdown, CSV and plain text, which need decoding only.
+    Text,
+}
+
+impl Extracted {
+    /// The innermost section that byte `offset` of the stored text stands in; `None` before the first
+    /// heading.
+    #[must_use]
+    pub fn section_at(&self, offset: u64) -> Option<&Section> {
+        let after = self.sections.partition_point(|s| s.start <= offset);
+        after.checked_sub(1).map(|last| &self.sections[last])
+    }
+
+    /// The text of a page.
+    ///
+    /// # Panics
+    /// When the page is not one of this document's.
+    #[must_use]
+    pub fn page_text(&self, page: &ExtractedPage) -> &str {
+        &self.text[page.start as usize..page.end as usize]
+    }
+
+    /// What is told about the pages in the library.
+    #[must_use]
+    pub fn page_reports(&self) -> Vec<PageReport> {
+        let report = |p: &ExtractedPage| PageReport {
+            page: p.page,
+            chars: p.chars,
+            state: p.state,
+        };
+        self.pages.iter().map(report).collect()
+    }
+
+    /// Whether every byte range is in bounds, in order and on character boundaries, pages count up from
+    /// 1, and the text keeps to the rule above. What comes out of the child process is believed only
+    /// after this.
+    ///
+    /// # Errors
+    /// What does not hold, in words.
+    pub fn check(&self) -> Result<(), &'static str> {
+        let on_boundary = |at: u64| {
+            usize::try_from(at)
+                .is_ok_and(|at| at <= self.text.len() && self.text.is_char_boundary(at))
+        };
+        let mut end = 0;
+        for (page, number) in self.pages.iter().zip(1_u32..) {
+            if page.page != number {
+                return Err("pages do not count up from 1");
+            }
+            if page.start < end || page.end < page.start {
+                return Err("the pages' ranges overlap");
+            }
+            if !on_boundary(page.start) || !on_boundary(page.end) {
+                return Err("a page's range is outside the text");
+            }
+            if page.chars != self.page_text(page).chars().count() as u64 {
+                return Err("a page's count of characters is wrong");
+            }
+            end = page.end;
+        }
+        if self.pages.is_empty() || (!self.paged && self.pages.len() != 1) {
+            return Err("the number of pages is wrong");
+        }
+        if !self.sections.is_sorted_by_key(|s| s.start) {
+            return Err("the sections are out of order");
+        }
+        if !self.sections.iter().all(|s| on_boundary(s.start)) {
+            return Err("a section is outside the text");
+        }
+        let allowed = |c: char| !c.is_control() || c == '\n' || c == '\t';
+        if !self.text.chars().all(allowed) {
+            return Err("the text holds control characters");
+        }
+        Ok(())
+    }
+}
+
+/// Why a document could not be read: a code that callers act on and a sentence for the person whose
+/// document it is.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[error("{message}")]
+pub struct ExtractError {
+    pub code: FailureCode,
+    pub message: String,
+}
+
+impl ExtractError {
+    /// `message` says what happened and what can be done, as part of a sentence that begins with the
+    /// document's name.
+    #[must_use]
+    pub fn new(code: FailureCode, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+        }
+    }
+}
+
+impl From<ExtractError> for Failure {
+    fn from(error: ExtractError) -> Self {
+        Self {
+            code: error.code,
+            message: error.message,
+        }
+    }
+}
+
+/// How far reading has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Pages read.
+    pub page: u32,
+    /// Pages there are; 1 for documents without pages.
+    pub of: u32,
+}
