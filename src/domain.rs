@@ -9,6 +9,7 @@ pub mod component;
 pub mod document;
 pub mod embedding;
 pub mod ids;
+pub mod incident;
 pub mod question;
 
 pub use answer::{Answer, Citation, Evidence, Scores, Timings, Usage};
@@ -18,5 +19,6 @@ pub use document::{
     Document, Failure, FailureCode, MediaType, PageReport, PageState, Sha256Hash, Stage, Status,
 };
 pub use embedding::{EmbedderIdentity, Embedding, SparseVector};
-pub use ids::{AnswerId, Collection, ConversationId, DocumentId};
+pub use ids::{AnswerId, Collection, ConversationId, DocumentId, IncidentId};
+pub use incident::Incident;
 pub use question::Question;

@@ -92,6 +92,10 @@ prefixed_id!(
     /// One answer.
     AnswerId, "ans_", "answer id"
 );
+prefixed_id!(
+    /// One loss of a part, from when it was noticed to when it was over.
+    IncidentId, "inc_", "incident id"
+);
 
 /// A named shelf of documents. Questions may be kept to one.
 ///
