@@ -35,6 +35,12 @@ macro_rules! prefixed_id {
             pub fn uuid(self) -> Uuid {
                 self.0
             }
+
+            /// The identifier of these 128 bits, as a catalog or a store keeps them.
+            #[must_use]
+            pub fn from_uuid(bits: Uuid) -> Self {
+                Self(bits)
+            }
         }
 
         impl fmt::Display for $name {
