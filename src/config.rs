@@ -1,11 +1,26 @@
-//! Every setting, typed. `config::load` merges defaults < file < environment < flags and remembers
-//! where each value came from.
+//! Every setting, typed. [`load`] merges defaults < file < environment < flags and remembers where
+//! each value came from. A new field also wants its row in [`keys`], which a test demands.
+
+mod api_key;
+mod check;
+pub mod keys;
+mod layers;
+mod load;
+mod paths;
+mod problem;
+#[cfg(test)]
+mod tests;
 
 use std::{net::SocketAddr, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::domain::Collection;
+
+pub use api_key::{ApiKeyHash, NotAKeyHash, new_api_key};
+pub use load::{Loaded, Overrides, Setting, load};
+pub use paths::{Env, Paths};
+pub use problem::{ConfigError, Origin, Problem};
 
 /// All settings. Unknown keys are refused with the nearest spelling.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]

@@ -1,0 +1,154 @@
+//! What the settings mean together: each value has its form already (see [`super::keys`]); here
+//! stand the rules that one value alone cannot break.
+
+use std::net::SocketAddr;
+
+use super::{ApiKeyHash, Config, Upstream, UpstreamKind};
+
+/// A setting that cannot be meant so, and why. The reason follows the setting's name.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Unfit {
+    pub key: &'static str,
+    pub reason: String,
+}
+
+/// Everything that does not fit, in the order of the settings.
+pub fn unfit(config: &Config) -> Vec<Unfit> {
+    let mut found = Vec::new();
+    let mut say = |key, reason: String| found.push(Unfit { key, reason });
+
+    if reachable_from_outside(config.server.listen) && config.server.api_keys.is_empty() {
+        say(
+            "server.listen",
+            format!(
+                "is {}, which other machines can reach, but no API key is set: run `griot config new-key` and \
+                 put the hash into `server.api_keys`, or listen on 127.0.0.1",
+                config.server.listen
+            ),
+        );
+    }
+    for (i, key) in config.server.api_keys.iter().enumerate() {
+        if key.parse::<ApiKeyHash>().is_err() {
+            // The text may be the key itself, pasted in the wrong place, so it is not repeated.
+            say(
+                "server.api_keys",
+                format!(
+                    "holds something that is not `sha256:` and 64 hexadecimal digits (entry {}): store the \
+                     hash that `griot config new-key` prints, not the key",
+                    i + 1
+                ),
+            );
+        }
+    }
+    for host in &config.server.allowed_hosts {
+        if host.is_empty() || host.contains(['/', ' ', '@']) {
+            say(
+                "server.allowed_hosts",
+                format!(
+                    "holds {host:?}, but host names alone are wanted, such as \"griot.lan\" or \"griot.lan:7470\""
+                ),
+            );
+        }
+    }
+    if let Some(reason) = not_a_url(&config.store.url) {
+        say("store.url", reason);
+    }
+    if config.store.collection.is_empty() || config.store.collection.contains(['/', '\\', ' ']) {
+        say(
+            "store.collection",
+            format!(
+                "is {:?}, but a name without spaces and slashes is wanted",
+                config.store.collection
+            ),
+        );
+    }
+    for (i, upstream) in config.llm.upstreams.iter().enumerate() {
+        if let Some(reason) = unfit_upstream(upstream) {
+            say("llm.upstreams", format!("entry {} {reason}", i + 1));
+        }
+    }
+    if config.embed.model.is_empty() {
+        say(
+            "embed.model",
+            "is empty: name one of `griot models ls`".to_owned(),
+        );
+    }
+    for root in &config.ingest.allowed_roots {
+        if !root.is_absolute() {
+            say(
+                "ingest.allowed_roots",
+                format!("holds {}, which is not absolute", root.display()),
+            );
+        }
+    }
+    if config.ingest.chunk_overlap_tokens * 2 > config.ingest.chunk_tokens {
+        say(
+            "ingest.chunk_overlap_tokens",
+            format!(
+                "is {}, more than half of `ingest.chunk_tokens` ({})",
+                config.ingest.chunk_overlap_tokens, config.ingest.chunk_tokens
+            ),
+        );
+    }
+    let embedded = config
+        .llm
+        .upstreams
+        .iter()
+        .any(|upstream| upstream.kind == UpstreamKind::Embedded);
+    let wanted = config.answer.evidence_tokens + config.answer.max_answer_tokens as usize;
+    if embedded && wanted >= config.llm.context {
+        say(
+            "llm.context",
+            format!(
+                "is {}, but evidence and answer alone may take {wanted} tokens: raise it, or lower \
+                 `answer.evidence_tokens` or `answer.max_answer_tokens`",
+                config.llm.context
+            ),
+        );
+    }
+    if let Err(error) = tracing_subscriber::EnvFilter::try_new(&config.log.level) {
+        say(
+            "log.level",
+            format!(
+                "is {:?}, which is not a log filter such as `info` or `griot=debug,warn` ({error})",
+                config.log.level
+            ),
+        );
+    }
+    found
+}
+
+/// Whether another machine could connect.
+pub fn reachable_from_outside(address: SocketAddr) -> bool {
+    !address.ip().to_canonical().is_loopback()
+}
+
+fn unfit_upstream(upstream: &Upstream) -> Option<String> {
+    match upstream.kind {
+        UpstreamKind::Embedded if upstream.url.is_some() => Some(
+            "is of kind \"embedded\" and has a url: griot starts that worker itself, so leave the url out, or \
+             say kind = \"ollama\""
+                .to_owned(),
+        ),
+        UpstreamKind::Embedded => None,
+        UpstreamKind::Ollama => match (&upstream.url, &upstream.model) {
+            (None, _) => {
+                Some("has no url: Ollama's own default is \"http://127.0.0.1:11434\"".to_owned())
+            }
+            (_, None) => Some(
+                "has no model: name one that `ollama list` shows, such as \"qwen2.5:3b\""
+                    .to_owned(),
+            ),
+            (Some(url), Some(_)) => not_a_url(url).map(|reason| format!("has a url that {reason}")),
+        },
+    }
+}
+
+fn not_a_url(text: &str) -> Option<String> {
+    let wanted = "an address such as http://127.0.0.1:6334 is wanted";
+    match reqwest::Url::parse(text) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => None,
+        Ok(_) => Some(format!("is {text:?}, but {wanted}")),
+        Err(error) => Some(format!("is {text:?}, but {wanted} ({error})")),
+    }
+}
