@@ -4,15 +4,68 @@
 //! Methods block; async callers go through [`Catalog::call`]. What of a document is visible is
 //! decided here alone: the row's `revision`, flipped in the same transaction that writes the text,
 //! the chunks and the FTS rows.
+//!
+//! Not known here: files (an original is named by its hash alone), the vector store, and what makes a
+//! document fail. What the daemon is working on is kept in memory only ([`Catalog::progress`]).
+
+mod cleanups;
+mod column;
+mod connection;
+mod conversations;
+mod documents;
+mod incidents;
+mod publication;
+mod schema;
+#[cfg(test)]
+mod tests;
+mod words;
 
 use std::{path::Path, sync::Arc};
 
 use jiff::Timestamp;
 
+pub use cleanups::Cleanup;
+
 use crate::domain::{
-    Chunk, ChunkKey, Collection, ConversationId, Document, DocumentId, Failure, Locator, MediaType,
-    PageReport, Sha256Hash, Stage,
+    Chunk, ChunkKey, Collection, Document, DocumentId, Locator, MediaType, PageReport, Sha256Hash,
 };
+
+/// The catalog's file, opened. Methods block for as long as a disk does.
+#[derive(Debug)]
+pub struct Catalog {
+    connections: connection::Connections,
+    in_work: documents::InWork,
+}
+
+impl Catalog {
+    /// Opens the catalog's file, or makes it, and brings it to the current schema. The folder must
+    /// exist.
+    ///
+    /// # Errors
+    /// [`CatalogError::Newer`] and [`CatalogError::Damaged`] leave the file as it was.
+    pub fn open(path: &Path) -> Result<Self, CatalogError> {
+        Ok(Self {
+            connections: connection::Connections::open(path)?,
+            in_work: documents::InWork::default(),
+        })
+    }
+
+    #[cfg(test)]
+    fn limit_pages(&self, more: i64) {
+        self.connections.limit_pages(more);
+    }
+
+    /// Runs `work` on a thread that may block. It runs to its end even when the caller is cancelled.
+    pub async fn call<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self) -> Result<T, CatalogError> + Send + 'static,
+    ) -> Result<T, CatalogError> {
+        let catalog = Arc::clone(self);
+        tokio::task::spawn_blocking(move || work(&catalog))
+            .await
+            .map_err(|ended| CatalogError::Stopped(ended.to_string()))?
+    }
+}
 
 /// Why the catalog could not do it.
 #[derive(Debug, thiserror::Error)]

@@ -1,0 +1,357 @@
+//! The documents' rows: recorded, listed, queued, failed. What is in work is told from memory.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use rusqlite::{OptionalExtension, Row, Transaction, params};
+
+use super::{
+    Catalog, CatalogError, Listing, NewDocument, Recorded, Totals,
+    column::{Key, collection, count, now, time, unreadable, word},
+};
+use crate::domain::{
+    Collection, Document, DocumentId, Failure, PageReport, Sha256Hash, Stage, Status,
+};
+
+/// The documents in work and how far they are. Only in memory: a row in work reads `queued` on the
+/// disk, so that one whose process died is taken up again.
+#[derive(Debug, Default)]
+pub(super) struct InWork(Mutex<HashMap<DocumentId, Step>>);
+
+#[derive(Debug, Clone)]
+struct Step {
+    stage: Stage,
+    progress: f32,
+    /// What the pages gave, once they were read.
+    pages: Option<Vec<PageReport>>,
+}
+
+impl InWork {
+    /// Never held across an `.await` or a call into SQLite.
+    fn steps(&self) -> MutexGuard<'_, HashMap<DocumentId, Step>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn forget(&self, id: DocumentId) {
+        self.steps().remove(&id);
+    }
+
+    fn show_in(&self, document: &mut Document) {
+        if document.status != Status::Queued {
+            return;
+        }
+        if let Some(step) = self.steps().get(&document.id).cloned() {
+            document.status = Status::Processing;
+            document.stage = step.stage;
+            document.progress = step.progress;
+            if let Some(pages) = step.pages {
+                document.pages = pages;
+            }
+        }
+    }
+}
+
+const COLUMNS: &str = "id, name, media_type, bytes, sha256, collection, metadata, status, chunks, \
+     revision, error_code, error_message, created_at, updated_at";
+
+impl Catalog {
+    /// Records a document whose original is durable already, and queues it. The same bytes in the same
+    /// collection are the document that is there; where that one failed, it is queued again.
+    pub fn record(&self, new: &NewDocument) -> Result<Recorded, CatalogError> {
+        let recorded = self.connections.write(|t| {
+            let before = t
+                .prepare_cached("SELECT id FROM documents WHERE sha256 = ?1 AND collection = ?2")?
+                .query_row(params![new.sha256.0, new.collection.as_str()], |row| {
+                    DocumentId::read(row, 0)
+                })
+                .optional()?;
+            if let Some(id) = before {
+                t.execute(
+                    "UPDATE documents SET status = 'queued', error_code = NULL, \
+                     error_message = NULL, updated_at = ?2, queued_at = ?2 \
+                     WHERE id = ?1 AND status = 'failed'",
+                    params![id.key(), now()],
+                )?;
+            }
+            let id = match before {
+                Some(id) => id,
+                None => insert(t, new)?,
+            };
+            let document = select(t, id)?.expect("the row was found or written just above");
+            Ok(Recorded {
+                document,
+                duplicate: before.is_some(),
+            })
+        })?;
+        Ok(Recorded {
+            document: self.shown(recorded.document),
+            ..recorded
+        })
+    }
+
+    /// The document with these bytes in this collection.
+    pub fn document_with(
+        &self,
+        sha256: Sha256Hash,
+        collection: &Collection,
+    ) -> Result<Option<Document>, CatalogError> {
+        let found = self.connections.read(|t| {
+            let id = t
+                .prepare_cached("SELECT id FROM documents WHERE sha256 = ?1 AND collection = ?2")?
+                .query_row(params![sha256.0, collection.as_str()], |row| {
+                    DocumentId::read(row, 0)
+                })
+                .optional()?;
+            id.map_or(Ok(None), |id| select(t, id))
+        })?;
+        Ok(found.map(|document| self.shown(document)))
+    }
+
+    /// One document, with how far it has come.
+    pub fn document(&self, id: DocumentId) -> Result<Option<Document>, CatalogError> {
+        let found = self.connections.read(|t| select(t, id))?;
+        Ok(found.map(|document| self.shown(document)))
+    }
+
+    /// Documents, newest first.
+    pub fn documents(&self, listing: &Listing) -> Result<Vec<Document>, CatalogError> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM documents \
+             WHERE (?1 IS NULL OR collection = ?1) AND (?2 IS NULL OR id < ?2) \
+             ORDER BY id DESC LIMIT ?3"
+        );
+        let found = self.connections.read(|t| {
+            let collection = listing.collection.as_ref().map(|c| c.as_str());
+            let after = listing.after.map(Key::key);
+            let limit = i64::try_from(listing.limit).unwrap_or(i64::MAX);
+            let mut documents = t
+                .prepare_cached(&sql)?
+                .query_map(params![collection, after, limit], read_row)?
+                .collect::<Result<Vec<_>, _>>()?;
+            for document in &mut documents {
+                document.pages = select_pages(t, document.id)?;
+            }
+            Ok(documents)
+        })?;
+        Ok(found
+            .into_iter()
+            .map(|document| self.shown(document))
+            .collect())
+    }
+
+    /// Queues a document again; its visible revision stays visible until the next one is. `false` when
+    /// there is no such document.
+    pub fn requeue(&self, id: DocumentId) -> Result<bool, CatalogError> {
+        let changed = self.connections.write(|t| {
+            Ok(t.execute(
+                "UPDATE documents SET status = 'queued', error_code = NULL, error_message = NULL, \
+                 updated_at = ?2, queued_at = ?2 WHERE id = ?1",
+                params![id.key(), now()],
+            )?)
+        })?;
+        Ok(changed > 0)
+    }
+
+    /// Documents that are neither searchable nor failed, those that wait longest first.
+    pub fn unfinished(&self) -> Result<Vec<DocumentId>, CatalogError> {
+        self.waiting(usize::MAX)
+    }
+
+    /// At most `limit` of [`Self::unfinished`].
+    pub fn waiting(&self, limit: usize) -> Result<Vec<DocumentId>, CatalogError> {
+        self.connections.read(|t| {
+            let ids = t
+                .prepare_cached(
+                    "SELECT id FROM documents WHERE status = 'queued' ORDER BY queued_at, id LIMIT ?1",
+                )?
+                .query_map([i64::try_from(limit).unwrap_or(i64::MAX)], |row| DocumentId::read(row, 0))?
+                .collect::<Result<_, _>>()?;
+            Ok(ids)
+        })
+    }
+
+    /// Says how far a document in work is. In memory only; the next start begins it anew.
+    #[expect(
+        clippy::unnecessary_wraps,
+        reason = "callers treat it as any other catalog method"
+    )]
+    pub fn progress(
+        &self,
+        id: DocumentId,
+        stage: Stage,
+        progress: f32,
+        pages: Option<&[PageReport]>,
+    ) -> Result<(), CatalogError> {
+        let mut steps = self.in_work.steps();
+        let before = steps.remove(&id).and_then(|step| step.pages);
+        let step = Step {
+            stage,
+            progress,
+            pages: pages.map(<[_]>::to_vec).or(before),
+        };
+        steps.insert(id, step);
+        Ok(())
+    }
+
+    /// The document waits again: it is no longer in work, and its row says queued.
+    pub fn set_down(&self, id: DocumentId) {
+        self.in_work.forget(id);
+    }
+
+    /// Ends a document's processing with a reason. What was visible of it stays visible. Nothing
+    /// happens when it was deleted meanwhile.
+    pub fn fail(
+        &self,
+        id: DocumentId,
+        failure: &Failure,
+        pages: &[PageReport],
+    ) -> Result<(), CatalogError> {
+        self.connections.write(|t| {
+            let changed = t.execute(
+                "UPDATE documents SET status = 'failed', error_code = ?2, error_message = ?3, \
+                 updated_at = ?4 WHERE id = ?1",
+                params![id.key(), failure.code.as_str(), failure.message, now()],
+            )?;
+            if changed > 0 && !pages.is_empty() {
+                replace_pages(t, id, pages)?;
+            }
+            Ok(())
+        })?;
+        self.in_work.forget(id);
+        Ok(())
+    }
+
+    /// Counts over all documents. Those in work count as queued.
+    pub fn totals(&self) -> Result<Totals, CatalogError> {
+        self.connections.read(|t| {
+            let totals = t
+                .prepare_cached(
+                    "SELECT count(*), count(*) FILTER (WHERE status = 'queued'), \
+                     count(*) FILTER (WHERE status = 'searchable'), \
+                     count(*) FILTER (WHERE status = 'failed'), coalesce(sum(chunks), 0) \
+                     FROM documents",
+                )?
+                .query_row([], |row| {
+                    Ok(Totals {
+                        documents: count(row, 0)?,
+                        queued: count(row, 1)?,
+                        searchable: count(row, 2)?,
+                        failed: count(row, 3)?,
+                        chunks: count(row, 4)?,
+                    })
+                })?;
+            Ok(totals)
+        })
+    }
+
+    fn shown(&self, mut document: Document) -> Document {
+        self.in_work.show_in(&mut document);
+        document
+    }
+}
+
+fn insert(t: &Transaction<'_>, new: &NewDocument) -> Result<DocumentId, CatalogError> {
+    let id = DocumentId::new();
+    let metadata = serde_json::to_string(&new.metadata).expect("a JSON object is written as JSON");
+    t.execute(
+        "INSERT INTO documents (id, name, bytes, sha256, collection, metadata, status, \
+         created_at, updated_at, queued_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'queued', ?7, ?7, ?7)",
+        params![
+            id.key(),
+            new.name,
+            new.bytes.cast_signed(),
+            new.sha256.0,
+            new.collection.as_str(),
+            metadata,
+            now(),
+        ],
+    )?;
+    Ok(id)
+}
+
+fn select(t: &Transaction<'_>, id: DocumentId) -> Result<Option<Document>, CatalogError> {
+    let found = t
+        .prepare_cached(&format!("SELECT {COLUMNS} FROM documents WHERE id = ?1"))?
+        .query_row([id.key()], read_row)
+        .optional()?;
+    let Some(mut document) = found else {
+        return Ok(None);
+    };
+    document.pages = select_pages(t, id)?;
+    Ok(Some(document))
+}
+
+fn select_pages(t: &Transaction<'_>, id: DocumentId) -> Result<Vec<PageReport>, CatalogError> {
+    let pages = t
+        .prepare_cached("SELECT page, chars, state FROM pages WHERE document = ?1 ORDER BY page")?
+        .query_map([id.key()], |row| {
+            Ok(PageReport {
+                page: row.get(0)?,
+                chars: count(row, 1)?,
+                state: word(row, 2)?,
+            })
+        })?
+        .collect::<Result<_, _>>()?;
+    Ok(pages)
+}
+
+pub(super) fn replace_pages(
+    t: &Transaction<'_>,
+    id: DocumentId,
+    pages: &[PageReport],
+) -> Result<(), CatalogError> {
+    t.execute("DELETE FROM pages WHERE document = ?1", [id.key()])?;
+    let mut insert = t.prepare_cached(
+        "INSERT INTO pages (document, page, chars, state) VALUES (?1, ?2, ?3, ?4)",
+    )?;
+    for page in pages {
+        insert.execute(params![
+            id.key(),
+            page.page,
+            page.chars.cast_signed(),
+            page.state.as_str(),
+        ])?;
+    }
+    Ok(())
+}
+
+/// A row of [`COLUMNS`], without its pages.
+fn read_row(row: &Row<'_>) -> rusqlite::Result<Document> {
+    let status: Status = word(row, 7)?;
+    let code: Option<String> = row.get(10)?;
+    let error = match code {
+        Some(_) => Some(Failure {
+            code: word(row, 10)?,
+            message: row.get(11)?,
+        }),
+        None => None,
+    };
+    let metadata: String = row.get(6)?;
+    let (stage, progress) = match status {
+        Status::Queued | Status::Processing => (Stage::Waiting, 0.0),
+        Status::Searchable | Status::Failed => (Stage::Done, 1.0),
+    };
+    Ok(Document {
+        id: DocumentId::read(row, 0)?,
+        name: row.get(1)?,
+        media_type: match row.get_ref(2)? {
+            rusqlite::types::ValueRef::Null => None,
+            _ => Some(word(row, 2)?),
+        },
+        bytes: count(row, 3)?,
+        sha256: Sha256Hash(row.get(4)?),
+        collection: collection(row, 5)?,
+        metadata: serde_json::from_str(&metadata).map_err(|e| unreadable(6, e))?,
+        status,
+        stage,
+        progress,
+        pages: Vec::new(),
+        chunks: count(row, 8)?,
+        revision: row.get(9)?,
+        error,
+        created_at: time(row, 12)?,
+        updated_at: time(row, 13)?,
+    })
+}

@@ -1,0 +1,165 @@
+//! The tables, and how older files become current ones. Forward only: a file written by a newer
+//! program is refused before anything in it is touched.
+
+use std::path::Path;
+
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+
+use super::CatalogError;
+
+/// `griT`: tells this catalog from other SQLite files (`PRAGMA application_id`).
+const APPLICATION_ID: i64 = 0x6772_6954;
+
+/// Entry `n` takes a file from version `n` to `n + 1` (`PRAGMA user_version`). Append only: entries
+/// that were released never change.
+const MIGRATIONS: [&str; 1] = [V1];
+
+/// `documents.status` knows no `processing`: being in work is a matter of the running process alone,
+/// so a row that was in work when the process died reads `queued` at the next start.
+///
+/// A text is stored in parts, so that a quotation out of a long one reads a part and not all of it.
+///
+/// `chunks.terms` is what the words' index sees: the terms of [`crate::domain::bm25`], separated by
+/// spaces, so that words mean the same here and in the vector store, scripts without spaces
+/// included. It is kept beside the text because an external-content index needs the very words it was
+/// given in order to take them out again.
+const V1: &str = r#"
+CREATE TABLE documents (
+    id            BLOB    NOT NULL PRIMARY KEY CHECK (length(id) = 16),
+    name          TEXT    NOT NULL,
+    media_type    TEXT,
+    bytes         INTEGER NOT NULL,
+    sha256        BLOB    NOT NULL CHECK (length(sha256) = 32),
+    collection    TEXT    NOT NULL,
+    metadata      TEXT    NOT NULL,
+    status        TEXT    NOT NULL CHECK (status IN ('queued', 'searchable', 'failed')),
+    revision      INTEGER NOT NULL DEFAULT 0,
+    chunks        INTEGER NOT NULL DEFAULT 0,
+    text_bytes    INTEGER NOT NULL DEFAULT 0,
+    error_code    TEXT,
+    error_message TEXT,
+    created_at    INTEGER NOT NULL,
+    updated_at    INTEGER NOT NULL,
+    queued_at     INTEGER NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX documents_by_content ON documents (sha256, collection);
+CREATE INDEX documents_by_collection ON documents (collection, id);
+CREATE INDEX documents_waiting ON documents (queued_at, id) WHERE status = 'queued';
+
+CREATE TABLE pages (
+    document BLOB    NOT NULL REFERENCES documents (id) ON DELETE CASCADE,
+    page     INTEGER NOT NULL,
+    chars    INTEGER NOT NULL,
+    state    TEXT    NOT NULL,
+    PRIMARY KEY (document, page)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE text_parts (
+    document BLOB    NOT NULL REFERENCES documents (id) ON DELETE CASCADE,
+    part     INTEGER NOT NULL,
+    bytes    BLOB    NOT NULL,
+    PRIMARY KEY (document, part)
+) STRICT;
+
+CREATE TABLE chunks (
+    id       INTEGER PRIMARY KEY,
+    document BLOB    NOT NULL REFERENCES documents (id) ON DELETE CASCADE,
+    revision INTEGER NOT NULL,
+    ordinal  INTEGER NOT NULL,
+    page     INTEGER,
+    section  TEXT,
+    "start"  INTEGER NOT NULL,
+    "end"    INTEGER NOT NULL,
+    text     TEXT    NOT NULL,
+    terms    TEXT    NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX chunks_in_order ON chunks (document, revision, ordinal);
+
+CREATE VIRTUAL TABLE chunk_words USING fts5 (
+    terms, content = 'chunks', content_rowid = 'id', tokenize = 'ascii'
+);
+INSERT INTO chunk_words (chunk_words, rank) VALUES ('secure-delete', 1);
+CREATE TRIGGER chunks_written AFTER INSERT ON chunks BEGIN
+    INSERT INTO chunk_words (rowid, terms) VALUES (new.id, new.terms);
+END;
+CREATE TRIGGER chunks_removed AFTER DELETE ON chunks BEGIN
+    INSERT INTO chunk_words (chunk_words, rowid, terms) VALUES ('delete', old.id, old.terms);
+END;
+
+CREATE TABLE turns (
+    id           INTEGER PRIMARY KEY,
+    conversation BLOB    NOT NULL,
+    question     TEXT    NOT NULL,
+    answer       TEXT    NOT NULL,
+    at           INTEGER NOT NULL
+) STRICT;
+CREATE INDEX turns_by_conversation ON turns (conversation, id);
+CREATE TABLE turn_documents (
+    document BLOB    NOT NULL,
+    turn     INTEGER NOT NULL REFERENCES turns (id) ON DELETE CASCADE,
+    PRIMARY KEY (document, turn)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX turn_documents_by_turn ON turn_documents (turn);
+
+CREATE TABLE incidents (
+    id               BLOB    NOT NULL PRIMARY KEY CHECK (length(id) = 16),
+    component        TEXT    NOT NULL,
+    part             TEXT    NOT NULL,
+    opened_at        INTEGER NOT NULL,
+    closed_at        INTEGER,
+    cause            TEXT    NOT NULL,
+    action           TEXT    NOT NULL,
+    degraded_answers INTEGER NOT NULL
+) STRICT;
+CREATE INDEX incidents_by_time ON incidents (opened_at, id);
+
+CREATE TABLE cleanups (
+    document BLOB NOT NULL PRIMARY KEY,
+    sha256   BLOB
+) STRICT, WITHOUT ROWID;
+"#;
+
+/// Looks at a file that is there already, read-only.
+///
+/// # Errors
+/// [`CatalogError::Newer`] and, for files that are something else, [`CatalogError::Damaged`].
+pub(super) fn refuse_foreign(path: &Path) -> Result<(), CatalogError> {
+    let empty = std::fs::metadata(path).map_or(true, |file| file.len() == 0);
+    if empty {
+        return Ok(());
+    }
+    let connection = Connection::open_with_flags(
+        path,
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )?;
+    let application: i64 =
+        connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    let found = version(&connection)?;
+    let known = MIGRATIONS.len() as i64;
+    if found > known && application == APPLICATION_ID {
+        Err(CatalogError::Newer { found, known })
+    } else if application != APPLICATION_ID && (application != 0 || found != 0) {
+        Err(CatalogError::Damaged(
+            "the file is a database of another program".to_owned(),
+        ))
+    } else {
+        Ok(())
+    }
+}
+
+/// Brings a file to the current version, all steps in one transaction.
+pub(super) fn migrate(connection: &mut Connection) -> Result<(), CatalogError> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let found = version(&transaction)?;
+    for step in MIGRATIONS.iter().skip(found.unsigned_abs() as usize) {
+        transaction.execute_batch(step)?;
+    }
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    transaction.pragma_update(None, "user_version", MIGRATIONS.len() as i64)?;
+    transaction.commit()?;
+    Ok(())
+}
+
+fn version(connection: &Connection) -> Result<i64, rusqlite::Error> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0))
+}
