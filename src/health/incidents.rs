@@ -1,0 +1,300 @@
+//! What was lost, kept in memory and written down by a journal.
+//!
+//! The log takes every change at once and never waits: whoever notices a loss may be in the middle of
+//! a question. The journal writes what changed since it last looked, so an incident that changes ten
+//! times while the disk is slow is written once.
+
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    future::Future,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use tokio::sync::Notify;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+pub use crate::domain::{Incident, IncidentId};
+use crate::{
+    catalog::{Catalog, CatalogError},
+    domain::Component,
+};
+
+/// Closed incidents kept in memory, and unwritten ones kept for the journal.
+const KEPT: usize = 256;
+
+/// The journal tries again after this long when writing failed.
+const WRITE_AGAIN: Duration = Duration::from_secs(10);
+
+/// The log of incidents of this run.
+#[derive(Default)]
+pub struct Incidents {
+    /// Never held across an await.
+    log: Mutex<Log>,
+    /// Wakes the journal.
+    changed: Notify,
+}
+
+#[derive(Default)]
+struct Log {
+    /// By the slot of the board that has the loss: one at a time each.
+    open: HashMap<usize, Ongoing>,
+    /// Oldest first.
+    closed: VecDeque<Incident>,
+    unwritten: BTreeMap<IncidentId, Incident>,
+}
+
+struct Ongoing {
+    incident: Incident,
+    rests: u32,
+    restarts: u32,
+}
+
+impl Ongoing {
+    /// What was done about it, in a sentence.
+    fn describe_action(&mut self) {
+        let times = |n: u32| {
+            if n == 1 {
+                "once".to_owned()
+            } else {
+                format!("{n} times")
+            }
+        };
+        let mut done = Vec::new();
+        if self.restarts > 0 {
+            done.push(format!("restarted {}", times(self.restarts)));
+        }
+        if self.rests > 0 {
+            done.push(format!(
+                "given a rest {} and probed after it",
+                times(self.rests)
+            ));
+        }
+        self.incident.action = if done.is_empty() {
+            "none yet".to_owned()
+        } else {
+            done.join(", ")
+        };
+    }
+}
+
+/// Something that was done about a loss.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Action {
+    /// Its breaker opened: it is left alone for a while, then probed.
+    Rest,
+    /// Its process was started again.
+    Restart,
+}
+
+impl Incidents {
+    fn log(&self) -> MutexGuard<'_, Log> {
+        // A panic elsewhere must not take health reporting down with it; the log is valid after
+        // every statement.
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Opens one for the slot, unless one is open there.
+    pub(super) fn open(&self, slot: usize, component: Component, part: &str, cause: &str) {
+        let mut log = self.log();
+        if log.open.contains_key(&slot) {
+            return;
+        }
+        let mut ongoing = Ongoing {
+            incident: Incident {
+                id: IncidentId::new(),
+                component,
+                part: part.to_owned(),
+                opened: Timestamp::now(),
+                closed: None,
+                cause: cause.to_owned(),
+                action: String::new(),
+                degraded_answers: 0,
+            },
+            rests: 0,
+            restarts: 0,
+        };
+        ongoing.describe_action();
+        tracing::warn!(
+            incident = %ongoing.incident.id, %component, part, cause,
+            "{component} ({part}) was lost: {cause}"
+        );
+        log.unwritten
+            .insert(ongoing.incident.id, ongoing.incident.clone());
+        log.open.insert(slot, ongoing);
+        drop(log);
+        self.changed.notify_one();
+    }
+
+    /// Notes what was done about the slot's incident, if one is open.
+    pub(super) fn acted(&self, slot: usize, action: Action) {
+        self.change(slot, |ongoing| {
+            match action {
+                Action::Rest => ongoing.rests += 1,
+                Action::Restart => ongoing.restarts += 1,
+            }
+            ongoing.describe_action();
+        });
+    }
+
+    /// Counts an answer that was given at a lower level because of the slot's loss.
+    pub(super) fn degraded_answer(&self, slot: usize) {
+        self.change(slot, |ongoing| ongoing.incident.degraded_answers += 1);
+    }
+
+    fn change(&self, slot: usize, change: impl FnOnce(&mut Ongoing)) {
+        let mut log = self.log();
+        let log = &mut *log;
+        if let Some(ongoing) = log.open.get_mut(&slot) {
+            change(ongoing);
+            log.unwritten
+                .insert(ongoing.incident.id, ongoing.incident.clone());
+            while log.unwritten.len() > KEPT {
+                log.unwritten.pop_first();
+            }
+            self.changed.notify_one();
+        }
+    }
+
+    /// Closes the slot's incident, if one is open.
+    pub(super) fn close(&self, slot: usize) {
+        let mut log = self.log();
+        let Some(mut ongoing) = log.open.remove(&slot) else {
+            return;
+        };
+        ongoing.incident.closed = Some(Timestamp::now());
+        let incident = ongoing.incident;
+        let lasted = incident.lasted().unwrap_or_default();
+        tracing::info!(
+            incident = %incident.id, component = %incident.component, part = incident.part,
+            cause = incident.cause, action = incident.action,
+            degraded_answers = incident.degraded_answers, lasted_ms = lasted.as_millis(),
+            "{} ({}) is back after {lasted:.1?}; it was lost because {}",
+            incident.component, incident.part, incident.cause
+        );
+        log.unwritten.insert(incident.id, incident.clone());
+        while log.unwritten.len() > KEPT {
+            log.unwritten.pop_first();
+        }
+        if log.closed.len() == KEPT {
+            log.closed.pop_front();
+        }
+        log.closed.push_back(incident);
+        drop(log);
+        self.changed.notify_one();
+    }
+
+    /// How many last.
+    pub fn open_count(&self) -> u32 {
+        u32::try_from(self.log().open.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Those of this run, newest first. Those of earlier runs are in the catalog.
+    pub fn recent(&self) -> Vec<Incident> {
+        let log = self.log();
+        let mut all: Vec<Incident> = log
+            .open
+            .values()
+            .map(|ongoing| ongoing.incident.clone())
+            .chain(log.closed.iter().cloned())
+            .collect();
+        all.sort_by_key(|incident| std::cmp::Reverse(incident.id));
+        all
+    }
+
+    /// Keeps every change in the catalog, until cancelled and the last change is written. Incidents
+    /// that an earlier run left open are closed there first: that run ended without saying so.
+    ///
+    /// # Errors
+    /// When those cannot be closed. Later failures are logged and tried again.
+    pub async fn keep_in(
+        self: &Arc<Self>,
+        catalog: Arc<Catalog>,
+        tracker: &TaskTracker,
+        cancel: CancellationToken,
+    ) -> Result<(), CatalogError> {
+        let stale = catalog.call(Catalog::close_stale_incidents).await?;
+        if stale > 0 {
+            tracing::info!(stale, "incidents of an earlier run were closed");
+        }
+        let write = move |batch: Vec<Incident>| {
+            let catalog = Arc::clone(&catalog);
+            async move {
+                catalog
+                    .call(move |catalog| {
+                        batch
+                            .iter()
+                            .try_for_each(|incident| catalog.save_incident(incident))
+                    })
+                    .await
+            }
+        };
+        self.journal(write, tracker, cancel);
+        Ok(())
+    }
+
+    /// Hands every change to `write`, until cancelled and the last change is written. `write` is
+    /// given incidents as they stand now, to be inserted or replaced by id; when it fails, the same
+    /// ones are given again later.
+    pub fn journal<W, F, E>(
+        self: &Arc<Self>,
+        write: W,
+        tracker: &TaskTracker,
+        cancel: CancellationToken,
+    ) where
+        W: Fn(Vec<Incident>) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<(), E>> + Send,
+        E: std::error::Error + Send,
+    {
+        let incidents = Arc::clone(self);
+        tracker.spawn(async move {
+            loop {
+                // Looked at before the writing: a change during the last write is written too.
+                let last = cancel.is_cancelled();
+                let failed = incidents.write_down(&write).await;
+                if last {
+                    return;
+                }
+                let again = async {
+                    if failed {
+                        tokio::time::sleep(WRITE_AGAIN).await;
+                    } else {
+                        std::future::pending::<()>().await;
+                    }
+                };
+                tokio::select! {
+                    () = incidents.changed.notified() => {}
+                    () = again => {}
+                    () = cancel.cancelled() => {}
+                }
+            }
+        });
+    }
+
+    /// Writes what is unwritten. Whether that failed.
+    async fn write_down<W, F, E>(&self, write: &W) -> bool
+    where
+        W: Fn(Vec<Incident>) -> F,
+        F: Future<Output = Result<(), E>>,
+        E: std::error::Error,
+    {
+        let batch = std::mem::take(&mut self.log().unwritten);
+        if batch.is_empty() {
+            return false;
+        }
+        let Err(error) = write(batch.values().cloned().collect()).await else {
+            return false;
+        };
+        tracing::warn!(%error, count = batch.len(), "incidents could not be written; they are tried again");
+        let mut log = self.log();
+        for (id, incident) in batch {
+            // What changed meanwhile is newer.
+            log.unwritten.entry(id).or_insert(incident);
+        }
+        while log.unwritten.len() > KEPT {
+            log.unwritten.pop_first();
+        }
+        true
+    }
+}
