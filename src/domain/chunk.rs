@@ -1,5 +1,7 @@
 //! A chunk: the piece of a document that is embedded, found and shown as evidence.
 
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -45,6 +47,37 @@ pub struct Chunk {
     pub key: ChunkKey,
     pub locator: Locator,
     pub text: String,
+}
+
+impl Chunk {
+    /// The text as an index sees it: after the document's name and the section's headings, which often
+    /// hold the very words that the text itself takes for granted. Never shown, never quoted.
+    ///
+    /// A heading that the text begins with is not repeated.
+    #[must_use]
+    pub fn in_context(&self, document_name: &str) -> String {
+        let name = Path::new(document_name)
+            .file_stem()
+            .and_then(|stem| stem.to_str())
+            .unwrap_or(document_name);
+        let name = name.replace(['_', '-', '.'], " ");
+        let headings = self
+            .locator
+            .section
+            .iter()
+            .flat_map(|path| path.split(" › "));
+        let mut context = String::new();
+        for part in std::iter::once(name.as_str()).chain(headings) {
+            let part = part.trim();
+            let says_something = part.chars().filter(|c| c.is_alphabetic()).count() > 1;
+            if says_something && !self.text.trim_start_matches(['#', ' ']).starts_with(part) {
+                context.push_str(part);
+                context.push('\n');
+            }
+        }
+        context.push_str(&self.text);
+        context
+    }
 }
 
 #[cfg(test)]
