@@ -1,1 +1,105 @@
-//! Logs and metrics.
+//! Logs to standard error and the metrics recorder.
+//!
+//! What is never logged, at any level: text of documents, questions and answers, API keys, `Authorization`
+//! headers and query strings (a query string may hold a question).
+
+use std::{sync::OnceLock, time::Duration};
+
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+
+use crate::config::{LogConfig, LogFormat};
+
+/// Upper bounds of the duration histograms, in seconds: from a health check to a slow answer.
+const SECONDS: [f64; 13] = [
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0, 30.0, 120.0,
+];
+
+/// How often histograms are folded when nobody scrapes them, so that samples do not pile up.
+const UPKEEP: Duration = Duration::from_secs(30);
+
+/// Why logging could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    #[error("log.level {given:?} is not a filter ({reason}); use one like `info` or `griot=debug`")]
+    Filter { given: String, reason: String },
+    #[error("logging was started twice in one process")]
+    Twice,
+}
+
+/// Starts logging to standard error for the rest of the process.
+///
+/// # Errors
+/// When `log.level` is not a filter, or logging was started before.
+pub fn init(log: &LogConfig) -> Result<(), TelemetryError> {
+    let filter = EnvFilter::try_new(&log.level).map_err(|error| TelemetryError::Filter {
+        given: log.level.clone(),
+        reason: error.to_string(),
+    })?;
+    let registry = tracing_subscriber::registry().with(filter);
+    match log.format {
+        LogFormat::Text => registry
+            .with(fmt::layer().with_writer(std::io::stderr))
+            .try_init(),
+        LogFormat::Json => registry
+            .with(fmt::layer().json().with_writer(std::io::stderr))
+            .try_init(),
+    }
+    .map_err(|_| TelemetryError::Twice)
+}
+
+/// The process's metrics, recorded from the first call on. Every call gives the same ones.
+///
+/// # Panics
+/// Never: the bucket bounds are not empty.
+pub fn metrics() -> PrometheusHandle {
+    static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
+    HANDLE
+        .get_or_init(|| {
+            let recorder = PrometheusBuilder::new()
+                .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)
+                .expect("the bounds are not empty")
+                .build_recorder();
+            let handle = recorder.handle();
+            // Fails only when another recorder is installed already; then the handle shows nothing,
+            // which is right for a program that embeds this library and has metrics of its own.
+            let _ = metrics::set_global_recorder(recorder);
+            handle
+        })
+        .clone()
+}
+
+/// Folds histograms until cancelled. Spawn it on the tracker of the daemon.
+pub async fn keep_metrics(handle: PrometheusHandle, token: CancellationToken) {
+    let mut tick = tokio::time::interval(UPKEEP);
+    while token.run_until_cancelled(tick.tick()).await.is_some() {
+        handle.run_upkeep();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_that_cannot_be_read_is_named() {
+        let log = LogConfig {
+            level: "griot=shout".to_owned(),
+            format: LogFormat::Text,
+        };
+        let error = init(&log).unwrap_err().to_string();
+        assert!(error.contains("griot=shout"), "{error}");
+    }
+
+    #[test]
+    fn durations_become_histograms_with_buckets() {
+        let handle = metrics();
+        metrics::histogram!("griot_test_duration_seconds").record(0.2);
+        let text = handle.render();
+        assert!(
+            text.contains(r#"griot_test_duration_seconds_bucket{le="0.25"} 1"#),
+            "{text}"
+        );
+    }
+}
