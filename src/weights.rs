@@ -1,1 +1,3 @@
 //! The models' files: manifest, sources, verification.
+
+pub mod minilm;
