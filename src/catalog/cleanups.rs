@@ -61,10 +61,13 @@ impl Catalog {
         })
     }
 
-    /// Forgets a note: what it spoke of is gone.
-    pub fn cleaned(&self, document: DocumentId) -> Result<(), CatalogError> {
+    /// Forgets a note, if it still says what it said: what it spoke of is gone.
+    pub fn cleaned(&self, cleanup: &Cleanup) -> Result<(), CatalogError> {
         self.connections.write(|t| {
-            t.execute("DELETE FROM cleanups WHERE document = ?1", [document.key()])?;
+            t.execute(
+                "DELETE FROM cleanups WHERE document = ?1 AND sha256 IS ?2",
+                params![cleanup.document.key(), cleanup.original.map(|s| s.0)],
+            )?;
             Ok(())
         })
     }

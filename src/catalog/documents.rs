@@ -172,6 +172,16 @@ impl Catalog {
         })
     }
 
+    /// How many documents wait or are in work.
+    pub fn queued(&self) -> Result<u64, CatalogError> {
+        self.connections.read(|t| {
+            Ok(
+                t.prepare_cached("SELECT count(*) FROM documents WHERE status = 'queued'")?
+                    .query_row([], |row| count(row, 0))?,
+            )
+        })
+    }
+
     /// Says how far a document in work is. In memory only; the next start begins it anew.
     #[expect(
         clippy::unnecessary_wraps,

@@ -256,7 +256,9 @@ fn a_revision_replaces_the_one_before_as_a_whole() {
             original: None
         }]
     );
-    f.catalog.cleaned(id).unwrap();
+    f.catalog
+        .cleaned(&f.catalog.cleanups().unwrap()[0])
+        .unwrap();
     assert!(f.catalog.cleanups().unwrap().is_empty());
     let stale = publication(id, 2, &["late"]);
     assert!(
@@ -321,6 +323,52 @@ fn neighbours_are_those_of_the_same_document() {
     assert_eq!(around(0, 3, 2), [1, 2]);
     assert_eq!(around(4, 1, 9), [3]);
     assert_eq!(around(2, 0, 0), [0_u32; 0]);
+}
+
+/// The query, and the texts it must find, best first.
+fn check_words(query: &str, expected: &[&str]) {
+    let f = Fixture::new();
+    let texts = [
+        "Rent is payable on the first day of each calendar month.",
+        "The tenant pays the rent, and the rent alone.",
+        "Überweisungen dauern zwei Tage.",
+        "租金应在每月第一天支付。",
+        "家賃は毎月一日に支払う。",
+        "The price of part AB-1234/x is 3.50.",
+    ];
+    let id = f.published("x", &texts);
+    let found: Vec<_> = f.catalog.search_words(query, None, 10).unwrap();
+    let keys: Vec<_> = found.iter().map(|(key, _)| *key).collect();
+    let found_texts: Vec<_> = f
+        .catalog
+        .passages(&keys)
+        .unwrap()
+        .into_iter()
+        .map(|p| p.text)
+        .collect();
+    assert_eq!(found_texts, expected, "{query:?}");
+    assert!(found.is_sorted_by(|a, b| a.1 >= b.1));
+    assert!(
+        found
+            .iter()
+            .all(|(key, score)| key.document == id && *score > 0.0)
+    );
+}
+
+#[test]
+fn words_find_passages() {
+    let rent = [
+        "The tenant pays the rent, and the rent alone.",
+        "Rent is payable on the first day of each calendar month.",
+    ];
+    check_words("What about the rents?", &rent);
+    check_words("überweisungen", &["Überweisungen dauern zwei Tage."]);
+    check_words("租金什么时候支付", &["租金应在每月第一天支付。"]);
+    check_words("家賃", &["家賃は毎月一日に支払う。"]);
+    check_words("AB-1234/x", &["The price of part AB-1234/x is 3.50."]);
+    check_words("zzz", &[]);
+    check_words("the of and", &[]);
+    check_words("", &[]);
 }
 
 #[test]

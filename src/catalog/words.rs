@@ -6,14 +6,17 @@
 use rusqlite::params;
 
 use super::{Catalog, CatalogError, column::Key};
-use crate::domain::{ChunkKey, Collection, DocumentId};
+use crate::domain::{
+    ChunkKey, Collection, DocumentId,
+    bm25::{Language, Side, terms},
+};
 
 /// Terms of a query that are looked up; questions have fewer, pasted pages may have thousands.
 const MAX_TERMS: usize = 64;
 
 /// What the words' index keeps of a text.
 pub(super) fn indexed(text: &str) -> String {
-    terms(text).join(" ")
+    terms(text, Language::English, Side::Passage).join(" ")
 }
 
 impl Catalog {
@@ -61,7 +64,7 @@ impl Catalog {
 
 /// `"term" OR "term" …`, each term quoted. `None` when the query has no term that is indexed.
 fn expression(query: &str) -> Option<String> {
-    let mut terms = terms(query);
+    let mut terms = terms(query, Language::English, Side::Query);
     let mut seen = std::collections::HashSet::new();
     terms.retain(|term| seen.insert(term.clone()));
     terms.truncate(MAX_TERMS);
@@ -70,13 +73,4 @@ fn expression(query: &str) -> Option<String> {
         .map(|term| format!("\"{}\"", term.replace('"', "\"\"").replace('\0', "")))
         .collect();
     (!quoted.is_empty()).then(|| quoted.join(" OR "))
-}
-
-/// Stands in for the terms of `domain::bm25` until those land.
-fn terms(text: &str) -> Vec<String> {
-    text.to_lowercase()
-        .split(|c: char| !c.is_alphanumeric())
-        .filter(|word| !word.is_empty())
-        .map(str::to_owned)
-        .collect()
 }

@@ -1,0 +1,141 @@
+//! The documents' own bytes, as files named by their SHA-256: `originals/ab/cdef…`.
+//!
+//! A file gets its name only when its bytes are on the disk, and its name is on the disk before anybody
+//! is told. What came in part lies in `incoming/` and is thrown away at the next start. Whether a
+//! file is still needed is the catalog's to say.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use tokio::sync::{Mutex, MutexGuard};
+
+use super::IngestError;
+use crate::domain::Sha256Hash;
+
+/// Locks that files are spread over by the first byte of their name.
+const LOCKS: usize = 64;
+
+/// The folders of a home.
+#[derive(Debug)]
+pub(super) struct Originals {
+    originals: PathBuf,
+    incoming: PathBuf,
+    /// Whoever decides whether a file stays (an upload that finds it there, a delete that finds it
+    /// superfluous) holds its lock until the catalog says so too.
+    locks: [Mutex<()>; LOCKS],
+}
+
+impl Originals {
+    /// Opens the folders, or makes them, and empties `incoming/`.
+    pub(super) fn open(home: &Path) -> Result<Self, IngestError> {
+        let originals = home.join("originals");
+        let incoming = home.join("incoming");
+        for folder in [&originals, &incoming] {
+            fs::create_dir_all(folder)
+                .map_err(|e| IngestError::io("the folder could not be made", folder, e))?;
+        }
+        let entries = fs::read_dir(&incoming)
+            .map_err(|e| IngestError::io("the folder could not be read", &incoming, e))?;
+        for entry in entries.flatten() {
+            let path = entry.path();
+            fs::remove_file(&path)
+                .map_err(|e| IngestError::io("a leftover upload could not be removed", &path, e))?;
+        }
+        sync_folder(home)?;
+        Ok(Self {
+            originals,
+            incoming,
+            locks: std::array::from_fn(|_| Mutex::new(())),
+        })
+    }
+
+    /// A fresh name for an upload.
+    pub(super) fn new_part(&self) -> PathBuf {
+        self.incoming
+            .join(format!("{}.part", uuid::Uuid::now_v7().simple()))
+    }
+
+    /// Where the file with these bytes is, if it is.
+    pub(super) fn path(&self, sha256: Sha256Hash) -> PathBuf {
+        let name = sha256.to_string();
+        let (folder, rest) = name.split_at(2);
+        self.originals.join(folder).join(rest)
+    }
+
+    /// The right to place or remove the file with these bytes.
+    pub(super) async fn lock(&self, sha256: Sha256Hash) -> MutexGuard<'_, ()> {
+        self.locks[usize::from(sha256.0[0]) % LOCKS].lock().await
+    }
+
+    /// Whether the file is there in its full length.
+    pub(super) fn has(&self, sha256: Sha256Hash, bytes: u64) -> bool {
+        fs::metadata(self.path(sha256)).is_ok_and(|file| file.is_file() && file.len() == bytes)
+    }
+
+    /// Gives an upload, synced already, its final name, durably. A file there is replaced: it was
+    /// found wanting.
+    pub(super) fn place(&self, part: &Path, sha256: Sha256Hash) -> Result<(), IngestError> {
+        let path = self.path(sha256);
+        let folder = path
+            .parent()
+            .expect("an original lies in a folder of `originals`");
+        if !folder.exists() {
+            fs::create_dir_all(folder)
+                .map_err(|e| IngestError::io("the folder could not be made", folder, e))?;
+            sync_folder(&self.originals)?;
+        }
+        fs::rename(part, &path)
+            .map_err(|e| IngestError::io("the upload could not be kept", &path, e))?;
+        sync_folder(folder)
+    }
+
+    /// Removes a file, durably. Whether it was there.
+    pub(super) fn remove(&self, sha256: Sha256Hash) -> Result<bool, IngestError> {
+        let path = self.path(sha256);
+        match fs::remove_file(&path) {
+            Ok(()) => {
+                sync_folder(
+                    path.parent()
+                        .expect("an original lies in a folder of `originals`"),
+                )?;
+                Ok(true)
+            }
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(e) => Err(IngestError::io(
+                "the original could not be removed",
+                &path,
+                e,
+            )),
+        }
+    }
+
+    /// Every file there is. Those of other names (an editor's, a backup's) are not ours to judge.
+    pub(super) fn all(&self) -> Result<Vec<Sha256Hash>, IngestError> {
+        let unreadable = |e| IngestError::io("the folder could not be read", &self.originals, e);
+        let mut all = Vec::new();
+        for folder in fs::read_dir(&self.originals).map_err(unreadable)? {
+            let folder = folder.map_err(unreadable)?;
+            let Ok(files) = fs::read_dir(folder.path()) else {
+                continue;
+            };
+            for file in files.flatten() {
+                let name = [folder.file_name(), file.file_name()].map(|n| n.into_string());
+                if let [Ok(first), Ok(rest)] = name
+                    && let Ok(sha256) = format!("{first}{rest}").parse()
+                {
+                    all.push(sha256);
+                }
+            }
+        }
+        Ok(all)
+    }
+}
+
+/// Makes names in a folder durable.
+fn sync_folder(folder: &Path) -> Result<(), IngestError> {
+    fs::File::open(folder)
+        .and_then(|f| f.sync_all())
+        .map_err(|e| IngestError::io("the folder could not be synced", folder, e))
+}

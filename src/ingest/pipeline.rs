@@ -1,0 +1,113 @@
+//! From the queue to searchable: read, embed, publish, each a task of its own, so that the next
+//! document is read while this one is embedded. The catalog is the queue.
+//!
+//! ```text
+//! catalog ─► read (child process, chunks) ─► embed (batches across documents) ─► publish
+//! ```
+//!
+//! A fault of a part is waited out: the document stays queued. Only a refusal, or faults that one
+//! document meets while the part works for others, fail it. Whatever stops a document on its way
+//! (shutdown, a kill) leaves its row queued, and the way begins anew.
+
+mod embed;
+mod publish;
+mod read;
+
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+
+use super::{
+    patience::Patience,
+    shared::{Claim, Shared},
+};
+use crate::{
+    catalog::Publication,
+    domain::{Document, Embedding, Failure, FailureCode, PageReport, SparseVector},
+    ports::PortError,
+};
+
+/// Bytes of stored text that may be between reading and publishing. One document may be larger; it is
+/// alone then.
+const TEXT_IN_WORK: usize = 64 * 1024 * 1024;
+
+/// Documents between two stages. Small ones are embedded many at a time.
+const DOCUMENTS_BETWEEN: usize = 64;
+
+/// Progress at the end of each stage. Embedding takes nearly all of the time.
+const READ: f32 = 0.1;
+const EMBEDDED: f32 = 0.95;
+
+/// A document that was read and cut.
+struct Prepared {
+    claim: Claim,
+    document: Document,
+    publication: Arc<Publication>,
+    /// The words' vector of each chunk; computed with the text at hand, off the async threads.
+    sparse: Vec<SparseVector>,
+    /// Its share of [`TEXT_IN_WORK`].
+    _room: OwnedSemaphorePermit,
+}
+
+/// A document with a vector per chunk.
+struct Embedded {
+    prepared: Prepared,
+    vectors: Vec<Embedding>,
+}
+
+/// Starts the stages. They end when the daemon stops.
+pub(super) fn start(shared: &Arc<Shared>) {
+    let (to_embed, prepared) = mpsc::channel(DOCUMENTS_BETWEEN);
+    let (to_publish, embedded) = mpsc::channel(DOCUMENTS_BETWEEN);
+    let room = Arc::new(Semaphore::new(room_for(TEXT_IN_WORK) as usize));
+    let tracker = &shared.tracker;
+    tracker.spawn(read::run(Arc::clone(shared), room, to_embed));
+    tracker.spawn(embed::run(Arc::clone(shared), prepared, to_publish));
+    tracker.spawn(publish::run(Arc::clone(shared), embedded));
+}
+
+/// Permits (KiB) that a text of so many bytes takes.
+fn room_for(bytes: usize) -> u32 {
+    bytes.min(TEXT_IN_WORK).div_ceil(1024).max(1) as u32
+}
+
+impl Shared {
+    /// Ends a document's processing with a reason.
+    async fn give_up(&self, prepared: &Prepared, failure: Failure) {
+        let pages = prepared.publication.pages.clone();
+        self.fail(&prepared.claim, failure, pages).await;
+    }
+
+    async fn fail(&self, claim: &Claim, failure: Failure, pages: Vec<PageReport>) {
+        let id = claim.id;
+        tracing::info!(document = %id, code = failure.code.as_str(), "a document failed");
+        let mut patience = Patience::default();
+        loop {
+            let (failure, pages) = (failure.clone(), pages.clone());
+            match self
+                .catalog
+                .call(move |c| c.fail(id, &failure, &pages))
+                .await
+            {
+                Ok(()) => break self.announce(id),
+                Err(error) => {
+                    tracing::error!(document = %id, %error, "the catalog could not be written");
+                    if !patience.wait(None, &claim.cancelled).await {
+                        break;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What a person reads about a document that a part refused, or that it fails on again and again.
+fn unavailable(error: &PortError) -> Failure {
+    Failure {
+        code: FailureCode::Unavailable,
+        message: format!(
+            "it was read, but it could not be made searchable: {error}; process it again when \
+             that is mended"
+        ),
+    }
+}

@@ -1,0 +1,172 @@
+//! The last stage: points first and durable, then the catalog's transaction that makes them count.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use super::{EMBEDDED, Embedded, unavailable};
+use crate::{
+    catalog::CatalogError,
+    domain::Stage,
+    ingest::{patience::Patience, shared::Shared},
+    ports::{Filter, Point, PortError},
+};
+
+/// Documents published after one flush of the store, which costs some milliseconds however little was
+/// written.
+const TOGETHER: usize = 16;
+
+/// Points written at once.
+const POINTS: usize = 256;
+
+/// As in the stage before: faults before the question whose fault it is, and how often it may be the
+/// document's.
+const TRIES: u32 = 3;
+const STRIKES: u32 = 3;
+
+/// Why an attempt did not come to its end.
+#[derive(Debug, thiserror::Error)]
+enum Setback {
+    #[error(transparent)]
+    Store(#[from] PortError),
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+}
+
+pub(super) async fn run(shared: Arc<Shared>, mut embedded: mpsc::Receiver<Embedded>) {
+    loop {
+        let first = tokio::select! {
+            first = embedded.recv() => first,
+            () = shared.cancel.cancelled() => None,
+        };
+        let Some(first) = first else { return };
+        let mut group = vec![first];
+        while group.len() < TOGETHER {
+            let Ok(next) = embedded.try_recv() else { break };
+            group.push(next);
+        }
+        if !publish_group(&shared, group).await {
+            return;
+        }
+    }
+}
+
+/// Publishes documents, however long that takes. `false` when the daemon stops.
+async fn publish_group(shared: &Arc<Shared>, mut group: Vec<Embedded>) -> bool {
+    let mut patience = Patience::default();
+    while !group.is_empty() {
+        let attempt = tokio::select! {
+            attempt = attempt(shared, &group) => attempt,
+            () = shared.cancel.cancelled() => return false,
+        };
+        let Err(setback) = attempt else { return true };
+        if group.len() > 1 {
+            // One at a time: what is wrong with one shall not hold up the others.
+            for one in group {
+                if !Box::pin(publish_group(shared, vec![one])).await {
+                    return false;
+                }
+            }
+            return true;
+        }
+        let one = &group[0];
+        let error = match &setback {
+            Setback::Store(error @ PortError::Refused { .. }) => {
+                give_up(shared, one, error).await;
+                return true;
+            }
+            Setback::Store(error) => Some(error),
+            Setback::Catalog(_) => None,
+        };
+        if patience.tries == 0 {
+            tracing::warn!(error = %setback, "a document waits to be stored");
+        }
+        shared.catalog.set_down(one.prepared.claim.id);
+        if !patience.wait(error, &shared.cancel).await {
+            return false;
+        }
+        if let Some(error) = error
+            && patience.tries >= TRIES + STRIKES
+            && shared.store.count(Filter::default()).await.is_ok()
+        {
+            give_up(shared, one, error).await;
+            return true;
+        }
+        group.retain(|one| !one.prepared.claim.cancelled.is_cancelled());
+    }
+    true
+}
+
+async fn give_up(shared: &Shared, one: &Embedded, error: &PortError) {
+    let id = one.prepared.claim.id;
+    shared.give_up(&one.prepared, unavailable(error)).await;
+    // Some of its points may be there.
+    if let Err(error) = shared.catalog.call(move |c| c.note_leftovers(id)).await {
+        tracing::warn!(document = %id, %error, "leftover points stay until it is processed again");
+    }
+    shared.sweep.notify_one();
+}
+
+/// Everything from the look at the catalog to the publication, with nobody else at the points. An
+/// attempt that is broken off is repeated from its beginning.
+async fn attempt(shared: &Arc<Shared>, group: &[Embedded]) -> Result<(), Setback> {
+    let _points = shared.points.lock().await;
+    shared.open_store().await?;
+    let mut current = Vec::with_capacity(group.len());
+    for one in group {
+        let id = one.prepared.claim.id;
+        let visible = shared.catalog.call(move |c| c.visible_revision(id)).await?;
+        // Deleted meanwhile, or published by an attempt whose end was not seen.
+        if visible.is_some_and(|visible| visible < one.prepared.publication.revision) {
+            let told = shared
+                .catalog
+                .progress(id, Stage::Publishing, EMBEDDED, None);
+            debug_assert!(told.is_ok(), "progress is kept in memory");
+            if one.prepared.claim.begun_before {
+                shared.store.delete(id, visible.filter(|v| *v > 0)).await?;
+            }
+            current.push(one);
+        }
+    }
+    let mut points = Vec::with_capacity(POINTS);
+    for point in current.iter().flat_map(|one| points_of(one)) {
+        points.push(point);
+        if points.len() == POINTS {
+            shared.store.upsert(std::mem::take(&mut points)).await?;
+        }
+    }
+    if !points.is_empty() {
+        shared.store.upsert(points).await?;
+    }
+    if current.is_empty() {
+        return Ok(());
+    }
+    shared.store.flush().await?;
+    for one in current {
+        let id = one.prepared.claim.id;
+        let publication = Arc::clone(&one.prepared.publication);
+        let published = shared
+            .catalog
+            .call(move |c| c.publish(&publication))
+            .await?;
+        if published {
+            shared.announce(id);
+            if one.prepared.publication.revision > 1 {
+                shared.sweep.notify_one();
+            }
+        }
+    }
+    Ok(())
+}
+
+fn points_of(one: &Embedded) -> impl Iterator<Item = Point> {
+    let prepared = &one.prepared;
+    let vectors = one.vectors.iter().zip(&prepared.sparse);
+    let chunks = prepared.publication.chunks.iter().zip(vectors);
+    chunks.map(|(chunk, (dense, sparse))| Point {
+        key: chunk.key,
+        collection: prepared.document.collection.clone(),
+        dense: dense.clone(),
+        sparse: sparse.clone(),
+    })
+}

@@ -1,0 +1,214 @@
+//! The first stage: takes the document that waits longest, has it read in the jail, and cuts it.
+
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+
+use super::{Prepared, READ, room_for};
+use crate::{
+    catalog::{CatalogError, Publication},
+    domain::{Document, DocumentId, Failure, FailureCode, Stage, Status, bm25::Bm25},
+    ingest::{
+        chunk::{ChunkSize, Chunker},
+        extract::{ExtractError, Extracted, Progress},
+        patience::Patience,
+        shared::{Claim, Shared},
+    },
+};
+
+/// What became of a document in this stage.
+enum Outcome {
+    Prepared(Prepared),
+    /// It failed, was deleted, or the daemon stops.
+    Ended,
+}
+
+pub(super) async fn run(
+    shared: Arc<Shared>,
+    room: Arc<Semaphore>,
+    to_embed: mpsc::Sender<Prepared>,
+) {
+    let size = ChunkSize {
+        tokens: shared.config.chunk_tokens,
+        overlap: shared.config.chunk_overlap_tokens,
+    };
+    let mut chunker = Chunker::new(Arc::clone(&shared.embedder), size);
+    let mut patience = Patience::default();
+    loop {
+        let next = next(&shared).await;
+        let (claim, document) = match next {
+            Ok(Some(next)) => next,
+            Ok(None) => {
+                tokio::select! {
+                    () = shared.wake.notified() => continue,
+                    () = shared.cancel.cancelled() => return,
+                }
+            }
+            Err(error) => {
+                tracing::error!(%error, "the queue could not be read");
+                if patience.wait(None, &shared.cancel).await {
+                    continue;
+                }
+                return;
+            }
+        };
+        patience = Patience::default();
+        let (outcome, back) = prepare(&shared, &room, claim, document, chunker).await;
+        chunker = back;
+        if let Outcome::Prepared(prepared) = outcome {
+            tokio::select! {
+                sent = to_embed.send(prepared) => if sent.is_err() { return },
+                () = shared.cancel.cancelled() => return,
+            }
+        }
+    }
+}
+
+/// The document that waits longest and is not in the pipeline already.
+async fn next(shared: &Arc<Shared>) -> Result<Option<(Claim, Document)>, CatalogError> {
+    let limit = shared.claimed() + 1;
+    let waiting = shared.catalog.call(move |c| c.waiting(limit)).await?;
+    for id in waiting {
+        let Some(claim) = shared.claim(id) else {
+            continue;
+        };
+        // Read under the claim: the row may have changed since the list was made.
+        let document = shared.catalog.call(move |c| c.document(id)).await?;
+        if let Some(document) = document.filter(|d| d.status == Status::Queued) {
+            return Ok(Some((claim, document)));
+        }
+    }
+    Ok(None)
+}
+
+/// Reads and cuts one document. The chunker comes back for the next.
+async fn prepare(
+    shared: &Arc<Shared>,
+    room: &Arc<Semaphore>,
+    claim: Claim,
+    document: Document,
+    chunker: Chunker,
+) -> (Outcome, Chunker) {
+    let id = claim.id;
+    show(shared, id, Stage::Extracting, 0.0);
+    let original = shared.originals.path(document.sha256);
+    if !shared.originals.has(document.sha256, document.bytes) {
+        let failure = Failure {
+            code: FailureCode::Internal,
+            message: "its stored original is missing or cut short; upload it again".to_owned(),
+        };
+        shared.fail(&claim, failure, Vec::new()).await;
+        return (Outcome::Ended, chunker);
+    }
+    let progress = |p: Progress| {
+        let done = f64::from(p.page) / f64::from(p.of.max(1));
+        show(shared, id, Stage::Extracting, done.min(1.0) as f32 * READ);
+    };
+    let read = tokio::select! {
+        read = shared.reader.read(&original, &progress) => read,
+        () = claim.cancelled.cancelled() => return (Outcome::Ended, chunker),
+    };
+    let extracted = match read.and_then(checked) {
+        Ok(extracted) => extracted,
+        Err(error) => {
+            shared.fail(&claim, error.into(), Vec::new()).await;
+            return (Outcome::Ended, chunker);
+        }
+    };
+    let pages = extracted.page_reports();
+    let told = shared
+        .catalog
+        .progress(id, Stage::Chunking, READ, Some(&pages));
+    debug_assert!(told.is_ok(), "progress is kept in memory");
+    let room = tokio::select! {
+        room = Arc::clone(room).acquire_many_owned(room_for(extracted.text.len())) =>
+            room.expect("the semaphore is never closed"),
+        () = claim.cancelled.cancelled() => return (Outcome::Ended, chunker),
+    };
+    cut(shared, room, claim, document, extracted, chunker).await
+}
+
+async fn cut(
+    shared: &Arc<Shared>,
+    room: OwnedSemaphorePermit,
+    claim: Claim,
+    document: Document,
+    extracted: Extracted,
+    mut chunker: Chunker,
+) -> (Outcome, Chunker) {
+    let id = claim.id;
+    let revision = document.revision + 1;
+    let name = document.name.clone();
+    let cutting = tokio::task::spawn_blocking(move || {
+        let chunks = chunker.chunks(id, revision, &name, &extracted);
+        let publication = Publication {
+            document: id,
+            revision,
+            media_type: extracted.media_type,
+            pages: extracted.page_reports(),
+            text: extracted.text,
+            chunks,
+        };
+        let words = Bm25::default();
+        let in_context = publication
+            .chunks
+            .iter()
+            .map(|chunk| chunk.in_context(&name));
+        let sparse = in_context.map(|text| words.passage(&text)).collect();
+        (publication, sparse, chunker)
+    });
+    let (publication, sparse, chunker) = match cutting.await {
+        Ok(cut) => cut,
+        Err(panicked) => {
+            // The splitter met a text it was not made for. The document fails; the next one is fine.
+            tracing::error!(document = %id, error = %panicked, "cutting a document failed");
+            let failure = Failure {
+                code: FailureCode::Internal,
+                message:
+                    "its text could not be cut into passages, which is a fault of this program"
+                        .to_owned(),
+            };
+            shared.fail(&claim, failure, Vec::new()).await;
+            let size = ChunkSize {
+                tokens: shared.config.chunk_tokens,
+                overlap: shared.config.chunk_overlap_tokens,
+            };
+            return (
+                Outcome::Ended,
+                Chunker::new(Arc::clone(&shared.embedder), size),
+            );
+        }
+    };
+    let prepared = Prepared {
+        claim,
+        document,
+        publication: Arc::new(publication),
+        sparse,
+        _room: room,
+    };
+    if prepared.publication.chunks.is_empty() {
+        let failure = Failure {
+            code: FailureCode::NoText,
+            message: "it holds no text; if it is a scan, recognise its text first".to_owned(),
+        };
+        shared.give_up(&prepared, failure).await;
+        return (Outcome::Ended, chunker);
+    }
+    (Outcome::Prepared(prepared), chunker)
+}
+
+/// What came out of another process is believed only when it holds together.
+fn checked(extracted: Extracted) -> Result<Extracted, ExtractError> {
+    match extracted.check() {
+        Ok(()) => Ok(extracted),
+        Err(what) => Err(ExtractError::new(
+            FailureCode::Internal,
+            format!("what was read of it does not hold together ({what})"),
+        )),
+    }
+}
+
+fn show(shared: &Shared, id: DocumentId, stage: Stage, progress: f32) {
+    let told = shared.catalog.progress(id, stage, progress, None);
+    debug_assert!(told.is_ok(), "progress is kept in memory");
+}

@@ -1,0 +1,22 @@
+//! What reads an original: the jail, or in tests something simpler.
+
+use std::path::Path;
+
+use async_trait::async_trait;
+
+use super::extract::{ExtractError, Extracted, Progress};
+
+/// Reads one original. Not a port: there is one real implementation, the limited child process; this
+/// lets the pipeline be tested without starting any.
+#[async_trait]
+pub trait Reader: Send + Sync {
+    /// The document in a file. Dropping the future stops the reading.
+    ///
+    /// # Errors
+    /// Why this document cannot be read. Final: the document fails with it.
+    async fn read(
+        &self,
+        original: &Path,
+        progress: &(dyn Fn(Progress) + Send + Sync),
+    ) -> Result<Extracted, ExtractError>;
+}

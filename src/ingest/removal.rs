@@ -1,0 +1,193 @@
+//! Taking documents out again, and everything that is left over of them.
+//!
+//! The catalog's transaction comes first: from then on nothing of the document is visible, whatever
+//! happens. It notes what is still to go elsewhere (points, original, the database's log); the note
+//! is worked off here, by the delete itself or by the sweeper, and survives a kill.
+
+use std::sync::Arc;
+
+use super::{IngestError, Receipt, patience::Patience, shared::Shared, upload::blocking};
+use crate::{
+    catalog::{Catalog, Cleanup},
+    domain::{Component, DocumentId},
+    ports::{Filter, PortError},
+};
+
+/// How often a delete tries to empty the database's log before it leaves that to the sweeper.
+const LOG_TRIES: usize = 3;
+
+/// Deletes one document. It runs to its end even when the caller stops waiting.
+pub(super) async fn delete(shared: &Arc<Shared>, id: DocumentId) -> Result<Receipt, IngestError> {
+    let owned = Arc::clone(shared);
+    let work = async move { delete_now(&owned, id).await };
+    shared
+        .tracker
+        .spawn(work)
+        .await
+        .unwrap_or(Err(IngestError::Stopping))
+}
+
+async fn delete_now(shared: &Arc<Shared>, id: DocumentId) -> Result<Receipt, IngestError> {
+    let not_found = || IngestError::NotFound(id);
+    let document = shared
+        .catalog
+        .call(move |c| c.document(id))
+        .await?
+        .ok_or_else(not_found)?;
+    let sha256 = document.sha256;
+
+    // An upload of the same bytes either comes before and keeps the original, or after and brings it.
+    let lock = shared.originals.lock(sha256).await;
+    let removed = shared
+        .catalog
+        .call(move |c| c.remove(id))
+        .await?
+        .ok_or_else(not_found)?;
+    shared.stop(id);
+    shared.announce(id);
+    let cleanup = Cleanup {
+        document: id,
+        keep: None,
+        original: Some(sha256),
+    };
+    let original_removed = remove_original(shared, &cleanup).await;
+    drop(lock);
+
+    let points = remove_points(shared, id).await;
+    let mut pending = Vec::new();
+    if let Err(error) = &points {
+        tracing::warn!(document = %id, %error, "a deleted document's points wait to be removed");
+        pending.push(error.component());
+    }
+    let done = original_removed.is_ok() && points.is_ok() && empty_log(shared).await;
+    if done {
+        shared.catalog.call(move |c| c.cleaned(&cleanup)).await?;
+    } else {
+        shared.sweep.notify_one();
+    }
+    Ok(Receipt {
+        id,
+        name: document.name,
+        chunks: removed.chunks,
+        points: points.unwrap_or(0),
+        text_bytes: removed.text_bytes,
+        original_removed: original_removed?,
+        turns: removed.turns,
+        pending,
+    })
+}
+
+/// Removes all points of a document, durably. How many there were.
+async fn remove_points(shared: &Shared, id: DocumentId) -> Result<u64, PortError> {
+    let _points = shared.points.lock().await;
+    shared.open_store().await?;
+    let filter = Filter {
+        document: Some(id),
+        collection: None,
+    };
+    let count = shared.store.count(filter).await?;
+    shared.store.delete(id, None).await?;
+    shared.store.flush().await?;
+    Ok(count)
+}
+
+/// Removes a deleted document's original unless another document has the same bytes. The caller holds
+/// the original's lock.
+async fn remove_original(shared: &Arc<Shared>, cleanup: &Cleanup) -> Result<bool, IngestError> {
+    let Some(sha256) = cleanup.original else {
+        return Ok(false);
+    };
+    let shared = Arc::clone(shared);
+    blocking(move || {
+        if shared.catalog.needs_original(sha256)? {
+            return Ok(false);
+        }
+        shared.originals.remove(sha256)
+    })
+    .await
+}
+
+async fn empty_log(shared: &Shared) -> bool {
+    for _ in 0..LOG_TRIES {
+        match shared.catalog.call(Catalog::empty_log).await {
+            Ok(true) => return true,
+            Ok(false) => {}
+            Err(error) => tracing::warn!(%error, "the catalog's log could not be emptied"),
+        }
+    }
+    false
+}
+
+/// Works off what is noted, at start and whenever something new is. Ends when the daemon stops.
+pub(super) async fn sweep(shared: Arc<Shared>) {
+    let mut patience = Patience::default();
+    loop {
+        match sweep_once(&shared).await {
+            Ok(()) => {
+                patience = Patience::default();
+                tokio::select! {
+                    () = shared.sweep.notified() => {}
+                    () = shared.cancel.cancelled() => return,
+                }
+            }
+            Err(error) => {
+                if patience.tries == 0 {
+                    tracing::warn!(%error, "leftovers of documents wait to be removed");
+                }
+                let port = match &error {
+                    IngestError::Port(error) => Some(error),
+                    _ => None,
+                };
+                if !patience.wait(port, &shared.cancel).await {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+async fn sweep_once(shared: &Arc<Shared>) -> Result<(), IngestError> {
+    for noted in shared.catalog.call(Catalog::cleanups).await? {
+        tokio::select! {
+            swept = sweep_one(shared, noted) => swept?,
+            () = shared.cancel.cancelled() => return Ok(()),
+        }
+    }
+    Ok(())
+}
+
+async fn sweep_one(shared: &Arc<Shared>, noted: Cleanup) -> Result<(), IngestError> {
+    let id = noted.document;
+    if let Some(sha256) = noted.original {
+        let _lock = shared.originals.lock(sha256).await;
+        remove_original(shared, &noted).await?;
+    }
+    let _points = shared.points.lock().await;
+    shared.open_store().await?;
+    // Looked up here and not taken from the note: while the lock is held it cannot change.
+    let keep = shared.catalog.call(move |c| c.visible_revision(id)).await?;
+    shared
+        .store
+        .delete(id, keep.filter(|revision| *revision > 0))
+        .await?;
+    shared.store.flush().await?;
+    if noted.original.is_some() && !empty_log(shared).await {
+        return Err(IngestError::Port(PortError::unavailable(
+            Component::Catalog,
+            "a reader keeps its log from being emptied",
+        )));
+    }
+    shared.catalog.call(move |c| c.cleaned(&noted)).await?;
+    Ok(())
+}
+
+/// Removes originals that no document speaks of: their upload was broken off between the file's name
+/// and the row, so it was never acknowledged. For the start, before there are new uploads.
+pub(super) fn remove_orphans(shared: &Shared) -> Result<(), IngestError> {
+    for sha256 in shared.originals.all()? {
+        if !shared.catalog.needs_original(sha256)? {
+            shared.originals.remove(sha256)?;
+        }
+    }
+    Ok(())
+}

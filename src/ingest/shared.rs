@@ -1,0 +1,165 @@
+//! What uploads, the pipeline and deletes have in common.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::sync::{Notify, broadcast};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{IngestError, originals::Originals, reader::Reader};
+use crate::{
+    catalog::Catalog,
+    config::IngestConfig,
+    domain::DocumentId,
+    ports::{Embedder, PortError, VectorStore},
+};
+
+/// Changes of documents' states that a slow listener may be behind; one further behind looks anew.
+const CHANGES: usize = 256;
+
+/// When to ask again after [`IngestError::QueueFull`]: some documents are done by then.
+const QUEUE_RETRY: Duration = Duration::from_secs(10);
+
+pub(super) struct Shared {
+    pub(super) catalog: Arc<Catalog>,
+    pub(super) store: Arc<dyn VectorStore>,
+    pub(super) embedder: Arc<dyn Embedder>,
+    pub(super) reader: Arc<dyn Reader>,
+    pub(super) originals: Originals,
+    pub(super) config: IngestConfig,
+    pub(super) tracker: TaskTracker,
+    pub(super) cancel: CancellationToken,
+    /// There may be something in the queue. The queue itself is the catalog.
+    pub(super) wake: Notify,
+    /// There may be something to clean up, see [`Catalog::cleanups`].
+    pub(super) sweep: Notify,
+    /// Documents whose state changed (searchable, failed, deleted).
+    pub(super) changed: broadcast::Sender<DocumentId>,
+    /// Held by whoever changes the points of documents, from the look at the catalog that decides it
+    /// to the end: so a delete never comes between a document's points and its publication.
+    pub(super) points: tokio::sync::Mutex<()>,
+    claims: Mutex<Claims>,
+}
+
+#[derive(Default)]
+struct Claims {
+    /// Documents in the pipeline, with what stops each.
+    held: HashMap<DocumentId, CancellationToken>,
+    /// Documents that an earlier run may have left points of.
+    begun_before: HashSet<DocumentId>,
+}
+
+impl Shared {
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the parts of `LibraryParts`, taken apart once"
+    )]
+    pub(super) fn new(
+        catalog: Arc<Catalog>,
+        store: Arc<dyn VectorStore>,
+        embedder: Arc<dyn Embedder>,
+        reader: Arc<dyn Reader>,
+        originals: Originals,
+        config: IngestConfig,
+        tracker: TaskTracker,
+        cancel: CancellationToken,
+    ) -> Self {
+        Self {
+            catalog,
+            store,
+            embedder,
+            reader,
+            originals,
+            config,
+            tracker,
+            cancel,
+            wake: Notify::new(),
+            sweep: Notify::new(),
+            changed: broadcast::Sender::new(CHANGES),
+            points: tokio::sync::Mutex::new(()),
+            claims: Mutex::default(),
+        }
+    }
+
+    /// Tells whoever waits for this document.
+    pub(super) fn announce(&self, id: DocumentId) {
+        // Nobody listening is the usual case.
+        let _ = self.changed.send(id);
+    }
+
+    /// # Errors
+    /// [`IngestError::QueueFull`] when as many documents wait as may.
+    pub(super) async fn refuse_when_full(&self) -> Result<(), IngestError> {
+        let queued = self.catalog.call(Catalog::queued).await?;
+        if queued < self.config.max_queue as u64 {
+            Ok(())
+        } else {
+            Err(IngestError::QueueFull {
+                retry_after: QUEUE_RETRY,
+            })
+        }
+    }
+
+    /// Opens the index when that has not been done. Implementations answer at once when it has.
+    pub(super) async fn open_store(&self) -> Result<(), PortError> {
+        self.store.open(&self.embedder.identity()).await
+    }
+
+    pub(super) fn begun_before(&self, ids: impl IntoIterator<Item = DocumentId>) {
+        self.claims().begun_before.extend(ids);
+    }
+
+    /// Takes a document into the pipeline; `None` when it is there already.
+    pub(super) fn claim(self: &Arc<Self>, id: DocumentId) -> Option<Claim> {
+        let mut claims = self.claims();
+        if claims.held.contains_key(&id) {
+            return None;
+        }
+        let cancelled = self.cancel.child_token();
+        claims.held.insert(id, cancelled.clone());
+        Some(Claim {
+            id,
+            cancelled,
+            begun_before: claims.begun_before.remove(&id),
+            shared: Arc::clone(self),
+        })
+    }
+
+    /// Stops the processing of a document, if there is any.
+    pub(super) fn stop(&self, id: DocumentId) {
+        if let Some(cancelled) = self.claims().held.get(&id) {
+            cancelled.cancel();
+        }
+    }
+
+    pub(super) fn claimed(&self) -> usize {
+        self.claims().held.len()
+    }
+
+    /// Never held across an `.await`.
+    fn claims(&self) -> MutexGuard<'_, Claims> {
+        self.claims.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A document's way through the pipeline. It travels with the document; when it is dropped, wherever
+/// that is, the document is out of the pipeline and, if its row still says so, in the queue.
+pub(super) struct Claim {
+    pub(super) id: DocumentId,
+    /// The document was deleted, or the daemon stops.
+    pub(super) cancelled: CancellationToken,
+    /// An earlier run may have left points of it.
+    pub(super) begun_before: bool,
+    shared: Arc<Shared>,
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.shared.claims().held.remove(&self.id);
+        self.shared.catalog.set_down(self.id);
+        self.shared.wake.notify_one();
+    }
+}

@@ -1,0 +1,228 @@
+//! A file on its way in: hashed and measured as it is written, acknowledged when it is durable.
+
+use std::{path::PathBuf, sync::Arc};
+
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+use tokio::{fs::File, io::AsyncWriteExt};
+
+use super::{Accepted, IngestError, shared::Shared};
+use crate::{
+    catalog::{NewDocument, Recorded},
+    domain::{Collection, Sha256Hash, Status},
+};
+
+/// Characters of a document's name that are kept.
+const MAX_NAME_CHARS: usize = 255;
+
+/// A file being uploaded. Dropped before [`Self::finish`], nothing remains of it.
+pub struct Upload {
+    shared: Arc<Shared>,
+    part: Part,
+    file: File,
+    hash: Sha256,
+    bytes: u64,
+    name: String,
+    collection: Collection,
+    metadata: Map<String, Value>,
+}
+
+/// The file in `incoming/`; it goes with this value unless it was given its final name.
+struct Part(PathBuf);
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        // Where it fails (it was renamed, or the disk is gone) the next start tries again.
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+impl Upload {
+    pub(super) async fn begin(
+        shared: Arc<Shared>,
+        name: &str,
+        collection: Collection,
+        metadata: Map<String, Value>,
+    ) -> Result<Self, IngestError> {
+        shared.refuse_when_full().await?;
+        let part = Part(shared.originals.new_part());
+        let file = File::create_new(&part.0)
+            .await
+            .map_err(|e| IngestError::io("the upload could not be begun", &part.0, e))?;
+        Ok(Self {
+            shared,
+            part,
+            file,
+            hash: Sha256::new(),
+            bytes: 0,
+            name: clean_name(name),
+            collection,
+            metadata,
+        })
+    }
+
+    /// Adds bytes.
+    ///
+    /// # Errors
+    /// [`IngestError::TooLarge`] as soon as there are too many, [`IngestError::DiskFull`].
+    pub async fn write(&mut self, bytes: &[u8]) -> Result<(), IngestError> {
+        let limit = self.shared.config.max_file_bytes;
+        self.bytes += bytes.len() as u64;
+        if self.bytes > limit {
+            return Err(IngestError::TooLarge { limit });
+        }
+        self.hash.update(bytes);
+        let written = self.file.write_all(bytes).await;
+        written.map_err(|e| IngestError::io("the upload could not be written", &self.part.0, e))
+    }
+
+    /// Makes the document durable, then says so. Once begun it goes on even when the caller stops
+    /// waiting: the document is then there without having been acknowledged.
+    ///
+    /// # Errors
+    /// [`IngestError::EmptyFile`], [`IngestError::QueueFull`], [`IngestError::DiskFull`].
+    pub async fn finish(self) -> Result<Accepted, IngestError> {
+        if self.bytes == 0 {
+            return Err(IngestError::EmptyFile);
+        }
+        let tracker = self.shared.tracker.clone();
+        tracker
+            .spawn(self.keep())
+            .await
+            .unwrap_or(Err(IngestError::Stopping))
+    }
+
+    async fn keep(self) -> Result<Accepted, IngestError> {
+        let Self {
+            shared,
+            part,
+            mut file,
+            hash,
+            ..
+        } = self;
+        let synced = async {
+            file.flush().await?;
+            file.sync_all().await
+        };
+        synced
+            .await
+            .map_err(|e| IngestError::io("the upload could not be written", &part.0, e))?;
+        drop(file);
+        let sha256 = Sha256Hash(hash.finalize().into());
+        let new = NewDocument {
+            name: self.name,
+            bytes: self.bytes,
+            sha256,
+            collection: self.collection,
+            metadata: self.metadata,
+        };
+
+        let lock = shared.originals.lock(sha256).await;
+        let recorded = keep_locked(&shared, part, new).await;
+        drop(lock);
+        let Recorded {
+            document,
+            duplicate,
+        } = recorded?;
+        if document.status == Status::Queued {
+            shared.wake.notify_one();
+        }
+        Ok(Accepted {
+            id: document.id,
+            name: document.name,
+            status: document.status,
+            duplicate,
+        })
+    }
+}
+
+/// The original takes its name, then the row is written. The caller holds the original's lock, so no
+/// delete of the same bytes comes between.
+async fn keep_locked(
+    shared: &Arc<Shared>,
+    part: Part,
+    new: NewDocument,
+) -> Result<Recorded, IngestError> {
+    let (sha256, bytes) = (new.sha256, new.bytes);
+    let collection = new.collection.clone();
+    let known = shared
+        .catalog
+        .call(move |c| c.document_with(sha256, &collection))
+        .await?;
+    if known.is_none() {
+        shared.refuse_when_full().await?;
+    }
+    let placed = {
+        let shared = Arc::clone(shared);
+        blocking(move || {
+            // There already, from this or another collection: nothing is written twice.
+            if shared.originals.has(sha256, bytes) {
+                return Ok(false);
+            }
+            shared.originals.place(&part.0, sha256).map(|()| true)
+        })
+        .await?
+    };
+    match shared.catalog.call(move |c| c.record(&new)).await {
+        Ok(recorded) => Ok(recorded),
+        Err(error) => {
+            if placed && known.is_none() {
+                // No row speaks of it (unless the commit came through after all: then it stays).
+                let shared = Arc::clone(shared);
+                let _ = blocking(move || match shared.catalog.needs_original(sha256) {
+                    Ok(false) => shared.originals.remove(sha256),
+                    Ok(true) | Err(_) => Ok(false),
+                })
+                .await;
+            }
+            Err(error.into())
+        }
+    }
+}
+
+/// Runs `work` where a disk may be waited for.
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, IngestError> + Send + 'static,
+) -> Result<T, IngestError> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or(Err(IngestError::Stopping))
+}
+
+/// A file's name without folders and control characters. Bidirectional overrides go too: they make
+/// `exe.fdp` look like another name.
+fn clean_name(given: &str) -> String {
+    let last = given.rsplit(['/', '\\']).next().unwrap_or(given);
+    let unwanted = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    let clean: String = last
+        .chars()
+        .filter(|c| !unwanted(*c))
+        .take(MAX_NAME_CHARS)
+        .collect();
+    match clean.trim() {
+        "" | "." | ".." => "unnamed".to_owned(),
+        name => name.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_names_only() {
+        let check =
+            |given: &str, expected: &str| assert_eq!(clean_name(given), expected, "{given:?}");
+        check("lease.pdf", "lease.pdf");
+        check("../../etc/passwd", "passwd");
+        check("C:\\papers\\lease.pdf", "lease.pdf");
+        check("a\u{202e}fdp.exe\n", "afdp.exe");
+        check(" Mietvertrag Müller.pdf ", "Mietvertrag Müller.pdf");
+        check("", "unnamed");
+        check("x/..", "unnamed");
+        check(&"ä".repeat(300), &"ä".repeat(255));
+    }
+}
