@@ -1,0 +1,431 @@
+//! The course of one answer: quote, decide, answer.
+
+use std::{sync::Arc, time::Instant};
+
+use async_stream::try_stream;
+use futures::{Stream, StreamExt};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{
+    AnswerError, AnswerEvent, Answerer, Ask,
+    extractive::{self, cite},
+    quote::locate,
+    retrieve::note,
+    support::Signals,
+    words,
+};
+use crate::{
+    catalog::Turn,
+    domain::{
+        Answer, AnswerId, Citation, Component, ConversationId, DocumentId, Evidence, Timings, Usage,
+    },
+    ports::{ChatEvent, ChatRequest, LanguageModel, Message, PortError, Role, TokenLogprob},
+};
+
+/// What is said when the documents do not answer.
+pub const NOT_IN_DOCUMENTS: &str = "This is not in your documents.";
+
+/// Tokens of a quotation at most; a sentence is seldom longer.
+const QUOTE_TOKENS: u32 = 160;
+
+/// What one answer gathers on its way.
+struct Course {
+    began: Instant,
+    conversation: ConversationId,
+    degraded: Vec<Component>,
+    usage: Usage,
+    retrieve_ms: u64,
+    first_token_ms: Option<u64>,
+    /// The model that wrote, once it has.
+    model: Option<String>,
+}
+
+/// The reply of the quoting call.
+#[derive(Deserialize)]
+struct QuoteReply {
+    quote: String,
+}
+
+/// A reply read to its end.
+pub(super) struct Reply {
+    pub text: String,
+    pub logprobs: Vec<TokenLogprob>,
+}
+
+/// What the evidence gives for a question.
+enum Ground {
+    /// A proven quotation, the conversation up to it, and how likely it supports an answer.
+    Quoted {
+        model: Arc<dyn LanguageModel>,
+        citation: Citation,
+        messages: Vec<Message>,
+        probability: f32,
+    },
+    /// Nothing in the evidence answers.
+    Nothing,
+    /// The model is missing.
+    NoModel,
+}
+
+pub(super) fn stream(
+    answerer: Arc<Answerer>,
+    ask: Ask,
+) -> impl Stream<Item = Result<AnswerEvent, AnswerError>> + Send {
+    try_stream! {
+        let mut course = Course::begin(&ask);
+        let question = answerer.standalone(&ask, &mut course.degraded, &mut course.usage).await?;
+        let top_k = answerer.top_k(ask.top_k);
+        let retrieved = answerer.retrieve(&question, ask.collection.as_ref(), top_k).await?;
+        for part in &retrieved.degraded {
+            if !course.degraded.contains(part) {
+                course.degraded.push(*part);
+            }
+        }
+        course.retrieve_ms = millis(retrieved.took);
+        let evidence = answerer.evidence(&retrieved).await?;
+        yield AnswerEvent::Evidence(evidence.clone());
+
+        let mut text = String::new();
+        let mut citations = Vec::new();
+        let ground = match &answerer.parts.model {
+            _ if !super::support::worth_asking(&question, &evidence) => Ground::Nothing,
+            Some(model) => answerer.ground(model, &question, &evidence, &mut course).await?,
+            None => {
+                course.degraded.push(Component::LanguageModel);
+                Ground::NoModel
+            }
+        };
+        match ground {
+            Ground::Quoted { model, citation, messages, probability }
+                if probability >= answerer.parts.config.threshold =>
+            {
+                yield AnswerEvent::Citation(citation.clone());
+                let mut deltas = Box::pin(answer_text(&answerer, model.as_ref(), &question, &evidence, &citation, messages, &mut course));
+                while let Some(delta) = deltas.next().await {
+                    let delta = delta?;
+                    text.push_str(&delta);
+                    yield AnswerEvent::Delta(delta);
+                }
+                drop(deltas);
+                citations.push(citation);
+            }
+            Ground::Quoted { .. } | Ground::Nothing => {}
+            Ground::NoModel => {
+                citations = extractive::best_sentences(&question, &evidence);
+                for citation in &citations {
+                    yield AnswerEvent::Citation(citation.clone());
+                }
+                if !citations.is_empty() {
+                    text = extractive::text(&citations);
+                    yield AnswerEvent::Delta(course.first(text.clone()));
+                }
+            }
+        }
+        let supported = !citations.is_empty();
+        if !supported {
+            text = NOT_IN_DOCUMENTS.to_owned();
+            yield AnswerEvent::Delta(course.first(text.clone()));
+        }
+        let answer = course.finish(&ask, text, supported, citations, evidence);
+        answerer.remember(&answer);
+        yield AnswerEvent::Done(Box::new(answer));
+    }
+}
+
+/// The answer's deltas, after a proven quotation: the model's words as they come, as long as every
+/// name and number in them stands in evidence or question; then the citation's marker. A model that
+/// fails or strays is replaced by the quotation itself.
+fn answer_text<'a>(
+    answerer: &'a Answerer,
+    model: &'a dyn LanguageModel,
+    question: &'a str,
+    evidence: &'a [Evidence],
+    citation: &'a Citation,
+    mut messages: Vec<Message>,
+    course: &'a mut Course,
+) -> impl Stream<Item = Result<String, AnswerError>> + Send + 'a {
+    try_stream! {
+        messages.push(answerer.prompts.answer(question)?);
+        let request = ChatRequest {
+            messages,
+            format: None,
+            max_tokens: answerer.parts.config.max_answer_tokens,
+            temperature: 0.0,
+            seed: Some(0),
+            stop: vec!["\n".to_owned()],
+            logprobs: false,
+        };
+        let allowed = words::Vocabulary::of(evidence.iter().map(|item| item.text.as_str()).chain([question]));
+        let mut written = String::new();
+        let mut pending = String::new();
+        let mut strayed = false;
+        match model.chat(request).await {
+            Ok(mut reply) => {
+                while let Some(event) = reply.next().await {
+                    match event {
+                        Ok(ChatEvent::Delta { text, .. }) => pending.push_str(&text),
+                        Ok(ChatEvent::Done { prompt_tokens, completion_tokens, .. }) => {
+                            course.usage.prompt_tokens += prompt_tokens;
+                            course.usage.completion_tokens += completion_tokens;
+                        }
+                        Err(error) => {
+                            note(&mut course.degraded, &error);
+                            strayed = true;
+                            break;
+                        }
+                    }
+                    // Whole words only: a name or a number is judged when it is complete.
+                    let Some(end) = pending.rfind(char::is_whitespace) else { continue };
+                    let ready: String = pending.drain(..end).collect();
+                    if !allowed.permits(&ready, written.is_empty()) {
+                        strayed = true;
+                        break;
+                    }
+                    if !ready.trim().is_empty() || !written.is_empty() {
+                        let ready = if written.is_empty() { ready.trim_start().to_owned() } else { ready };
+                        written.push_str(&ready);
+                        yield course.first(ready);
+                    }
+                }
+                let rest = pending.trim_end();
+                if !strayed && !rest.is_empty() {
+                    if allowed.permits(rest, written.is_empty()) {
+                        let rest = if written.is_empty() { rest.trim_start() } else { rest };
+                        written.push_str(rest);
+                        yield course.first(rest.to_owned());
+                    } else {
+                        strayed = true;
+                    }
+                }
+            }
+            Err(error) => {
+                note(&mut course.degraded, &error);
+                strayed = true;
+            }
+        }
+        if written.is_empty() {
+            yield course.first(format!("“{}” [{}]", citation.quote, citation.n));
+        } else if strayed {
+            yield format!(" … In the document's words: “{}” [{}]", citation.quote, citation.n);
+        } else {
+            yield format!(" [{}]", citation.n);
+        }
+    }
+}
+
+impl Answerer {
+    /// Asks the model for the sentence that answers, finds it in the evidence and judges it.
+    async fn ground(
+        &self,
+        model: &Arc<dyn LanguageModel>,
+        question: &str,
+        evidence: &[Evidence],
+        course: &mut Course,
+    ) -> Result<Ground, AnswerError> {
+        let mut messages = self.prompts.quote(question, evidence)?;
+        let request = ChatRequest {
+            messages: messages.clone(),
+            format: Some(json!({
+                "type": "object",
+                "properties": { "quote": { "type": "string" } },
+                "required": ["quote"],
+                "additionalProperties": false,
+            })),
+            max_tokens: QUOTE_TOKENS,
+            temperature: 0.0,
+            seed: Some(0),
+            stop: Vec::new(),
+            logprobs: true,
+        };
+        let reply = match read(model.as_ref(), request, &mut course.usage).await {
+            Ok(reply) => reply,
+            Err(error) => {
+                note(&mut course.degraded, &error);
+                return Ok(Ground::NoModel);
+            }
+        };
+        course.model = Some(model.name());
+        let Some((item, range)) = quotation(&reply.text).and_then(|quoted| {
+            evidence.iter().find_map(|item| Some((item, locate(&quoted, &item.text)?)))
+        }) else {
+            return Ok(Ground::Nothing);
+        };
+        let citation = cite(item, range, item.score);
+        let quoted = json!({ "quote": citation.quote }).to_string();
+        messages.push(Message { role: Role::Assistant, content: quoted });
+
+        let mut verify = messages.clone();
+        verify.push(self.prompts.verify(question)?);
+        let request = ChatRequest {
+            messages: verify,
+            format: None,
+            max_tokens: 1,
+            temperature: 0.0,
+            seed: Some(0),
+            stop: Vec::new(),
+            logprobs: true,
+        };
+        let verdict = match read(model.as_ref(), request, &mut course.usage).await {
+            Ok(reply) => yes_probability(&reply),
+            Err(error) => {
+                note(&mut course.degraded, &error);
+                return Ok(Ground::NoModel);
+            }
+        };
+        let signals = Signals::measure(question, &citation, item, evidence, &reply.logprobs, verdict);
+        let probability = signals.probability();
+        tracing::debug!(?signals, probability, "judged a quotation");
+        let citation = Citation { score: probability, ..citation };
+        let model = Arc::clone(model);
+        Ok(Ground::Quoted { model, citation, messages, probability })
+    }
+
+    /// Records the turn, after the answer was given: an asker who leaves at once loses nothing.
+    fn remember(self: &Arc<Self>, answer: &Answer) {
+        let turn = Turn {
+            question: answer.question.clone(),
+            answer: answer.answer.clone(),
+            at: jiff::Timestamp::now(),
+        };
+        let documents: Vec<DocumentId> =
+            answer.evidence.iter().map(|item| item.document_id).collect();
+        let (catalog, conversation) = (Arc::clone(&self.parts.catalog), answer.conversation_id);
+        self.parts.tracker.spawn(async move {
+            let recorded =
+                catalog.call(move |catalog| catalog.add_turn(conversation, &turn, &documents)).await;
+            if let Err(error) = recorded {
+                tracing::warn!(%conversation, %error, "a turn of a conversation could not be recorded");
+            }
+        });
+    }
+}
+
+/// Reads a reply to its end.
+pub(super) async fn read(
+    model: &dyn LanguageModel,
+    request: ChatRequest,
+    usage: &mut Usage,
+) -> Result<Reply, PortError> {
+    let mut events = model.chat(request).await?;
+    let mut reply = Reply { text: String::new(), logprobs: Vec::new() };
+    while let Some(event) = events.next().await {
+        match event? {
+            ChatEvent::Delta { text, logprobs } => {
+                reply.text.push_str(&text);
+                reply.logprobs.extend(logprobs);
+            }
+            ChatEvent::Done { prompt_tokens, completion_tokens, .. } => {
+                usage.prompt_tokens += prompt_tokens;
+                usage.completion_tokens += completion_tokens;
+            }
+        }
+    }
+    Ok(reply)
+}
+
+/// The quotation in a reply, also in one that was cut at the token limit.
+fn quotation(reply: &str) -> Option<String> {
+    if let Ok(QuoteReply { quote }) = serde_json::from_str(reply) {
+        return Some(quote);
+    }
+    let (_, rest) = reply.split_once("\"quote\"")?;
+    let rest = rest.trim_start().strip_prefix(':')?.trim_start();
+    // Cut inside the string: closing it makes it JSON again, unless the cut is in an escape.
+    (0..8).find_map(|cut| {
+        let end = rest.len().checked_sub(cut)?;
+        serde_json::from_str(&format!("{}\"", rest.get(..end)?)).ok()
+    })
+}
+
+/// The probability of "yes" as the verifier's one token gives it; `None` when it wrote neither word
+/// or the server gives no probabilities.
+fn yes_probability(reply: &Reply) -> Option<f32> {
+    let probability = reply.logprobs.first()?.logprob.exp().clamp(0.0, 1.0);
+    match reply.text.trim().to_lowercase().as_str() {
+        "yes" => Some(probability),
+        "no" => Some(1.0 - probability),
+        _ => None,
+    }
+}
+
+impl Course {
+    fn begin(ask: &Ask) -> Self {
+        Self {
+            began: Instant::now(),
+            conversation: ask.conversation.unwrap_or_else(ConversationId::new),
+            degraded: Vec::new(),
+            usage: Usage::default(),
+            retrieve_ms: 0,
+            first_token_ms: None,
+            model: None,
+        }
+    }
+
+    /// Marks the time of the first piece of the answer.
+    fn first(&mut self, text: String) -> String {
+        self.first_token_ms.get_or_insert(millis(self.began.elapsed()));
+        text
+    }
+
+    fn finish(
+        self,
+        ask: &Ask,
+        answer: String,
+        supported: bool,
+        citations: Vec<Citation>,
+        evidence: Vec<Evidence>,
+    ) -> Answer {
+        let total = millis(self.began.elapsed());
+        Answer {
+            id: AnswerId::new(),
+            question: ask.question.as_str().to_owned(),
+            answer,
+            supported,
+            degraded: self.degraded,
+            citations,
+            evidence,
+            conversation_id: self.conversation,
+            model: self.model,
+            timings_ms: Timings {
+                retrieve: self.retrieve_ms,
+                first_token: self.first_token_ms.unwrap_or(total),
+                total,
+            },
+            usage: self.usage,
+        }
+    }
+}
+
+fn millis(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_quotations_even_when_cut() {
+        let check = |reply: &str, expected: Option<&str>| {
+            assert_eq!(quotation(reply).as_deref(), expected, "{reply}");
+        };
+        check(r#"{"quote": "Rent is due."}"#, Some("Rent is due."));
+        check(r#"{"quote": "Rent is "#, Some("Rent is "));
+        check(r#"{"quote": "Rent \"is\u00"#, Some("Rent \"is"));
+        check(r#"{"other": 1}"#, None);
+        check("", None);
+    }
+
+    #[test]
+    fn reads_the_verdict() {
+        let reply = |text: &str, p: f32| Reply {
+            text: text.to_owned(),
+            logprobs: vec![TokenLogprob { token: text.to_owned(), logprob: p.ln() }],
+        };
+        assert!((yes_probability(&reply("Yes", 0.9)).unwrap() - 0.9).abs() < 1e-6);
+        assert!((yes_probability(&reply(" no", 0.9)).unwrap() - 0.1).abs() < 1e-6);
+        assert_eq!(yes_probability(&reply("maybe", 0.9)), None);
+        assert_eq!(yes_probability(&Reply { text: "yes".into(), logprobs: vec![] }), None);
+    }
+}

@@ -1,0 +1,315 @@
+//! Whole answers, with fakes behind the ports and a real catalog in a temporary folder.
+
+use std::sync::Arc;
+
+use futures::StreamExt;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{Answerer, AnswererParts, Ask, AnswerEvent, Search, generate::NOT_IN_DOCUMENTS};
+use crate::{
+    catalog::{Catalog, NewDocument, Publication},
+    config::AnswerConfig,
+    domain::{
+        Answer, Chunk, ChunkKey, Collection, Component, ConversationId, Locator, MediaType,
+        PageReport, PageState, Question, Sha256Hash, bm25::Bm25,
+    },
+    ports::{
+        EmbedKind, Embedder, LanguageModel, Point, Role, VectorStore,
+        fakes::{HashEmbedder, MemoryStore, Script, ScriptedModel, Trouble},
+    },
+};
+
+const LEASE: &str = "The flat has two rooms and a kitchen.\n\nRent is payable on the first day of each \
+                     calendar month. Dogs are allowed in the garden.";
+const MANUAL: &str = "The boiler must be serviced each autumn by a qualified engineer.";
+
+/// A library of two documents, the services around it, and handles to what they are made of.
+struct World {
+    answerer: Arc<Answerer>,
+    model: Arc<ScriptedModel>,
+    store: Arc<MemoryStore>,
+    embedder: Arc<HashEmbedder>,
+    catalog: Arc<Catalog>,
+    tracker: TaskTracker,
+    cancel: CancellationToken,
+    _home: tempfile::TempDir,
+}
+
+impl World {
+    async fn new() -> Self {
+        Self::with(AnswerConfig { threshold: 0.0, ..AnswerConfig::default() }).await
+    }
+
+    async fn with(config: AnswerConfig) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let catalog = Arc::new(Catalog::open(&home.path().join("catalog.sqlite")).unwrap());
+        let store = Arc::new(MemoryStore::new());
+        let embedder = Arc::new(HashEmbedder::new());
+        let model = Arc::new(ScriptedModel::new());
+        store.open(&embedder.identity()).await.unwrap();
+        for (name, text) in [("lease.txt", LEASE), ("manual.txt", MANUAL)] {
+            publish(&catalog, &store, &embedder, name, text).await;
+        }
+        let (tracker, cancel) = (TaskTracker::new(), CancellationToken::new());
+        let answerer = Answerer::new(AnswererParts {
+            catalog: Arc::clone(&catalog),
+            store: Arc::clone(&store) as Arc<dyn VectorStore>,
+            embedder: Arc::clone(&embedder) as Arc<dyn Embedder>,
+            model: Some(Arc::clone(&model) as Arc<dyn LanguageModel>),
+            config,
+            cancel: cancel.clone(),
+            tracker: tracker.clone(),
+        })
+        .unwrap();
+        Self { answerer, model, store, embedder, catalog, tracker, cancel, _home: home }
+    }
+
+    /// The three calls of an answer: quotation, verdict, answer.
+    fn script(&self, quote: &str, verdict: &str, answer: &str) {
+        self.model.push(Script::new().token(&serde_json::json!({ "quote": quote }).to_string(), -0.1));
+        self.model.push(Script::new().token(verdict, -0.1));
+        self.model.push(Script::text(answer));
+    }
+
+    async fn ask(&self, question: &str) -> Answer {
+        self.answerer.answer(ask(question, None)).await.unwrap()
+    }
+}
+
+/// One document of paragraphs, each a chunk.
+async fn publish(catalog: &Catalog, store: &MemoryStore, embedder: &HashEmbedder, name: &str, text: &str) {
+    let mut sha256 = [0; 32];
+    sha256[..name.len()].copy_from_slice(name.as_bytes());
+    let recorded = catalog
+        .record(&NewDocument {
+            name: name.to_owned(),
+            bytes: text.len() as u64,
+            sha256: Sha256Hash(sha256),
+            collection: Collection::default(),
+            metadata: serde_json::Map::new(),
+        })
+        .unwrap();
+    let document = recorded.document.id;
+    let mut at = 0;
+    let mut chunks = Vec::new();
+    for part in text.split_inclusive("\n\n") {
+        let trimmed = part.trim_end();
+        chunks.push(Chunk {
+            key: ChunkKey { document, revision: 1, ordinal: chunks.len() as u32 },
+            locator: Locator { page: Some(1), section: None, start: at as u64, end: (at + trimmed.len()) as u64 },
+            text: trimmed.to_owned(),
+        });
+        at += part.len();
+    }
+    for chunk in &chunks {
+        let dense = embedder.embed(vec![chunk.text.clone()], EmbedKind::Passage).await.unwrap().remove(0);
+        let sparse = Bm25::default().passage(&chunk.text);
+        let point = Point { key: chunk.key, collection: Collection::default(), dense, sparse };
+        store.upsert(vec![point]).await.unwrap();
+    }
+    store.flush().await.unwrap();
+    let page = PageReport { page: 1, chars: text.chars().count() as u64, state: PageState::Text };
+    let publication = Publication {
+        document,
+        revision: 1,
+        media_type: MediaType::Text,
+        text: text.to_owned(),
+        pages: vec![page],
+        chunks,
+    };
+    assert!(catalog.publish(&publication).unwrap());
+}
+
+fn ask(question: &str, conversation: Option<ConversationId>) -> Ask {
+    Ask { question: Question::parse(question, 500).unwrap(), collection: None, conversation, top_k: None }
+}
+
+/// Every citation's bytes are its quotation, in the stored text and in its evidence.
+fn assert_proven(world: &World, answer: &Answer) {
+    for citation in &answer.citations {
+        let stored = world
+            .catalog
+            .text(citation.document_id, Some(citation.start), Some(citation.end))
+            .unwrap()
+            .unwrap();
+        assert_eq!(String::from_utf8(stored).unwrap(), citation.quote);
+        let item = answer.evidence.iter().find(|item| item.n == citation.n).unwrap();
+        assert!(item.start <= citation.start && citation.end <= item.end);
+        assert!(item.text.contains(&citation.quote));
+    }
+}
+
+#[tokio::test]
+async fn answers_with_a_proven_quotation() {
+    let world = World::new().await;
+    world.script("rent is payable on the FIRST day of each calendar month", "yes", "Rent is due on the first day of each month.");
+    let answer = world.ask("When is the rent payable?").await;
+    assert_eq!(answer.answer, "Rent is due on the first day of each month. [1]");
+    assert!(answer.supported && answer.degraded.is_empty());
+    assert_eq!(answer.citations[0].quote, "Rent is payable on the first day of each calendar month");
+    assert_eq!(answer.citations[0].document, "lease.txt");
+    assert_eq!(answer.model.as_deref(), Some("scripted"));
+    assert_proven(&world, &answer);
+}
+
+#[tokio::test]
+async fn the_stream_adds_up_to_the_answer() {
+    let world = World::new().await;
+    world.script("Dogs are allowed in the garden.", "yes", "Yes, in the garden.");
+    let events: Vec<_> = world.answerer.ask(ask("Are dogs allowed?", None)).collect().await;
+    let mut text = String::new();
+    let mut kinds = Vec::new();
+    for event in events {
+        kinds.push(match event.unwrap() {
+            AnswerEvent::Evidence(evidence) => {
+                assert!(!evidence.is_empty());
+                "evidence"
+            }
+            AnswerEvent::Citation(_) => "citation",
+            AnswerEvent::Delta(delta) => {
+                text.push_str(&delta);
+                "delta"
+            }
+            AnswerEvent::Done(answer) => {
+                assert_eq!(answer.answer, text);
+                "done"
+            }
+        });
+    }
+    kinds.dedup();
+    assert_eq!(kinds, ["evidence", "citation", "delta", "done"]);
+}
+
+#[tokio::test]
+async fn a_quotation_that_stands_nowhere_is_not_shown() {
+    let world = World::new().await;
+    world.script("Cats must be kept on a lead at all times of day", "yes", "On a lead.");
+    let answer = world.ask("Are dogs allowed on a lead?").await;
+    assert_eq!(answer.answer, NOT_IN_DOCUMENTS);
+    assert!(!answer.supported && answer.citations.is_empty());
+    assert!(!answer.evidence.is_empty(), "the nearest passages are shown");
+    assert_eq!(world.model.requests().len(), 1, "nothing more is asked");
+}
+
+#[tokio::test]
+async fn a_quotation_that_does_not_support_is_refused() {
+    let world = World::with(AnswerConfig { threshold: 1.1, ..AnswerConfig::default() }).await;
+    world.script("Dogs are allowed in the garden.", "no", "Yes.");
+    let answer = world.ask("Are dogs allowed?").await;
+    assert!(!answer.supported);
+    assert_eq!(answer.answer, NOT_IN_DOCUMENTS);
+}
+
+#[tokio::test]
+async fn names_and_numbers_of_the_models_own_are_cut() {
+    let world = World::new().await;
+    let quote = "Rent is payable on the first day of each calendar month.";
+    world.script(quote, "yes", "Rent of 900 euros is due.");
+    let answer = world.ask("When is the rent payable?").await;
+    assert_eq!(
+        answer.answer,
+        "Rent of … In the document's words: “Rent is payable on the first day of each calendar month” [1]"
+    );
+    world.script(quote, "yes", "900 euros.");
+    let answer = world.ask("When is the rent payable?").await;
+    assert_eq!(answer.answer, "“Rent is payable on the first day of each calendar month” [1]");
+}
+
+#[tokio::test]
+async fn without_a_model_the_answer_is_extractive() {
+    let world = World::new().await;
+    world.model.trouble(Trouble::Unavailable);
+    let answer = world.ask("When is the rent payable?").await;
+    assert_eq!(answer.degraded, [Component::LanguageModel]);
+    assert_eq!(answer.answer, "“Rent is payable on the first day of each calendar month.” [1]");
+    assert!(answer.supported && answer.model.is_none());
+    assert_proven(&world, &answer);
+}
+
+#[tokio::test]
+async fn a_model_that_breaks_in_the_middle_leaves_the_quotation() {
+    let world = World::new().await;
+    let quote = "Dogs are allowed in the garden.";
+    world.model.push(Script::text(&serde_json::json!({ "quote": quote }).to_string()));
+    world.model.push(Script::text("yes"));
+    world.model.push(Script::text("Yes they are").fail(Trouble::Unavailable));
+    let answer = world.ask("Are dogs allowed?").await;
+    assert_eq!(answer.degraded, [Component::LanguageModel]);
+    assert_eq!(answer.answer, "Yes they … In the document's words: “Dogs are allowed in the garden” [1]");
+    assert_proven(&world, &answer);
+}
+
+#[tokio::test]
+async fn each_missing_part_lowers_the_level_and_is_named() {
+    let world = World::new().await;
+    let search = || Search { query: Question::parse("rent payable", 50).unwrap(), collection: None, top_k: Some(1) };
+
+    world.embedder.trouble(Trouble::Unavailable);
+    let found = world.answerer.search(search()).await.unwrap();
+    assert_eq!(found.degraded, [Component::Embedder]);
+    assert!(found.passages[0].text.contains("Rent is payable") && found.passages[0].scores.dense.is_none());
+
+    world.store.trouble(Trouble::Unavailable);
+    let found = world.answerer.search(search()).await.unwrap();
+    assert!(found.degraded.contains(&Component::VectorStore));
+    assert!(found.passages[0].text.contains("Rent is payable"));
+
+    world.embedder.recover();
+    world.store.recover();
+    let found = world.answerer.search(search()).await.unwrap();
+    assert!(found.degraded.is_empty() && found.passages[0].scores.dense.is_some());
+}
+
+#[tokio::test]
+async fn an_asker_who_leaves_cancels_the_generation() {
+    let world = World::new().await;
+    world.model.push(Script::new().delta("{\"quote\": \"").hang());
+    let mut events = world.answerer.ask(ask("Are dogs allowed?", None));
+    assert!(matches!(events.next().await, Some(Ok(AnswerEvent::Evidence(_)))));
+    {
+        let next = events.next();
+        tokio::pin!(next);
+        assert!(futures::poll!(next.as_mut()).is_pending());
+    }
+    drop(events);
+    world.model.until_cancelled(1).await;
+}
+
+#[tokio::test]
+async fn stopping_ends_answers_in_work() {
+    let world = World::new().await;
+    world.model.push(Script::new().hang());
+    let mut events = world.answerer.ask(ask("Are dogs allowed?", None));
+    assert!(matches!(events.next().await, Some(Ok(AnswerEvent::Evidence(_)))));
+    world.cancel.cancel();
+    assert!(matches!(events.next().await, Some(Err(super::AnswerError::Stopping))));
+    assert!(events.next().await.is_none());
+}
+
+#[tokio::test]
+async fn a_follow_up_is_made_to_stand_alone() {
+    let world = World::new().await;
+    world.script("Rent is payable on the first day of each calendar month.", "yes", "On the first day.");
+    let first = world.ask("When is the rent payable?").await;
+    world.tracker.close();
+    world.tracker.wait().await;
+
+    world.model.push(Script::text(r#"{"question": "Are dogs allowed in the garden?"}"#));
+    world.script("Dogs are allowed in the garden.", "yes", "Yes.");
+    let second = world.answerer.answer(ask("And are they allowed there?", Some(first.conversation_id))).await.unwrap();
+    assert_eq!(second.conversation_id, first.conversation_id);
+    assert_eq!(second.question, "And are they allowed there?");
+    let requests = world.model.requests();
+    assert!(requests[3].messages[0].content.contains("When is the rent payable?"));
+    let quoting = requests[4].messages.iter().rfind(|message| message.role == Role::User).unwrap();
+    assert!(quoting.content.contains("Question: Are dogs allowed in the garden?"));
+}
+
+#[tokio::test]
+async fn an_empty_library_asks_no_model() {
+    let world = World::new().await;
+    let elsewhere = Ask { collection: Some("elsewhere".parse().unwrap()), ..ask("Are dogs allowed?", None) };
+    let answer = world.answerer.answer(elsewhere).await.unwrap();
+    assert_eq!(answer.answer, NOT_IN_DOCUMENTS);
+    assert!(world.model.requests().is_empty());
+}
