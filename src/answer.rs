@@ -125,7 +125,9 @@ impl Answerer {
     /// The passages that fit a query best, by meaning and by words.
     pub async fn search(&self, search: Search) -> Result<Found, AnswerError> {
         let top_k = self.top_k(search.top_k);
-        let found = self.retrieve(search.query.as_str(), search.collection.as_ref(), top_k).await?;
+        let found = self
+            .retrieve(search.query.as_str(), search.collection.as_ref(), top_k)
+            .await?;
         Ok(Found {
             passages: retrieve::as_found(found.passages),
             degraded: found.degraded,

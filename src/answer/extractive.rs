@@ -24,7 +24,9 @@ pub fn best_sentences(question: &str, evidence: &[Evidence]) -> Vec<Citation> {
         .iter()
         .flat_map(|item| {
             sentences(&item.text).into_iter().map(move |range| {
-                let words = content_words(&item.text[range.clone()]).into_iter().collect();
+                let words = content_words(&item.text[range.clone()])
+                    .into_iter()
+                    .collect();
                 (item, range, words)
             })
         })
@@ -38,14 +40,21 @@ pub fn best_sentences(question: &str, evidence: &[Evidence]) -> Vec<Citation> {
         .iter()
         .enumerate()
         .map(|(at, (item, _, words))| {
-            let shared: f32 = weights.iter().filter(|(word, _)| words.contains(**word)).map(|(_, w)| w).sum();
+            let shared: f32 = weights
+                .iter()
+                .filter(|(word, _)| words.contains(**word))
+                .map(|(_, w)| w)
+                .sum();
             (shared / total * (0.8 + 0.2 * item.score), at)
         })
         .filter(|(score, _)| *score >= MIN_COVERAGE * 0.8)
         .collect();
     scored.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
     scored.truncate(QUOTES);
-    scored.into_iter().map(|(score, at)| cite(pool[at].0, pool[at].1.clone(), score)).collect()
+    scored
+        .into_iter()
+        .map(|(score, at)| cite(pool[at].0, pool[at].1.clone(), score))
+        .collect()
 }
 
 /// A citation of `range` (bytes of the evidence's own text).
@@ -77,14 +86,22 @@ fn weights<'w>(
     }
     holding
         .into_iter()
-        .map(|(word, n)| (word, (1.0 + (count as f32 - n as f32 + 0.5) / (n as f32 + 0.5)).ln()))
+        .map(|(word, n)| {
+            (
+                word,
+                (1.0 + (count as f32 - n as f32 + 0.5) / (n as f32 + 0.5)).ln(),
+            )
+        })
         .collect()
 }
 
 /// The answer's text out of its quotations: `“…” [1]`, a line each.
 #[must_use]
 pub fn text(citations: &[Citation]) -> String {
-    let lines: Vec<String> = citations.iter().map(|c| format!("“{}” [{}]", c.quote, c.n)).collect();
+    let lines: Vec<String> = citations
+        .iter()
+        .map(|c| format!("“{}” [{}]", c.quote, c.n))
+        .collect();
     lines.join("\n")
 }
 
@@ -119,7 +136,8 @@ mod tests {
         assert_eq!(quotes, expected, "{question}");
         for citation in &found {
             let item = evidence.iter().find(|item| item.n == citation.n).unwrap();
-            let range = (citation.start - item.start) as usize..(citation.end - item.start) as usize;
+            let range =
+                (citation.start - item.start) as usize..(citation.end - item.start) as usize;
             assert_eq!(item.text[range], citation.quote);
         }
     }
@@ -130,7 +148,11 @@ mod tests {
             "The flat has two rooms. Rent is payable on the first day of each month. Dogs are allowed.",
             "The boiler is serviced each autumn.",
         ];
-        check("When is the rent payable?", &texts, &["Rent is payable on the first day of each month."]);
+        check(
+            "When is the rent payable?",
+            &texts,
+            &["Rent is payable on the first day of each month."],
+        );
         check("Are dogs allowed?", &texts, &["Dogs are allowed."]);
         check("Who was the first president of Bolivia?", &texts, &[]);
         check("?!", &texts, &[]);

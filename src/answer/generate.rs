@@ -247,13 +247,18 @@ impl Answerer {
         };
         course.model = Some(model.name());
         let Some((item, range)) = quotation(&reply.text).and_then(|quoted| {
-            evidence.iter().find_map(|item| Some((item, locate(&quoted, &item.text)?)))
+            evidence
+                .iter()
+                .find_map(|item| Some((item, locate(&quoted, &item.text)?)))
         }) else {
             return Ok(Ground::Nothing);
         };
         let citation = cite(item, range, item.score);
         let quoted = json!({ "quote": citation.quote }).to_string();
-        messages.push(Message { role: Role::Assistant, content: quoted });
+        messages.push(Message {
+            role: Role::Assistant,
+            content: quoted,
+        });
 
         let mut verify = messages.clone();
         verify.push(self.prompts.verify(question)?);
@@ -273,12 +278,27 @@ impl Answerer {
                 return Ok(Ground::NoModel);
             }
         };
-        let signals = Signals::measure(question, &citation, item, evidence, &reply.logprobs, verdict);
+        let signals = Signals::measure(
+            question,
+            &citation,
+            item,
+            evidence,
+            &reply.logprobs,
+            verdict,
+        );
         let probability = signals.probability();
         tracing::debug!(?signals, probability, "judged a quotation");
-        let citation = Citation { score: probability, ..citation };
+        let citation = Citation {
+            score: probability,
+            ..citation
+        };
         let model = Arc::clone(model);
-        Ok(Ground::Quoted { model, citation, messages, probability })
+        Ok(Ground::Quoted {
+            model,
+            citation,
+            messages,
+            probability,
+        })
     }
 
     /// Records the turn, after the answer was given: an asker who leaves at once loses nothing.
@@ -288,8 +308,11 @@ impl Answerer {
             answer: answer.answer.clone(),
             at: jiff::Timestamp::now(),
         };
-        let documents: Vec<DocumentId> =
-            answer.evidence.iter().map(|item| item.document_id).collect();
+        let documents: Vec<DocumentId> = answer
+            .evidence
+            .iter()
+            .map(|item| item.document_id)
+            .collect();
         let (catalog, conversation) = (Arc::clone(&self.parts.catalog), answer.conversation_id);
         self.parts.tracker.spawn(async move {
             let recorded =
@@ -308,14 +331,21 @@ pub(super) async fn read(
     usage: &mut Usage,
 ) -> Result<Reply, PortError> {
     let mut events = model.chat(request).await?;
-    let mut reply = Reply { text: String::new(), logprobs: Vec::new() };
+    let mut reply = Reply {
+        text: String::new(),
+        logprobs: Vec::new(),
+    };
     while let Some(event) = events.next().await {
         match event? {
             ChatEvent::Delta { text, logprobs } => {
                 reply.text.push_str(&text);
                 reply.logprobs.extend(logprobs);
             }
-            ChatEvent::Done { prompt_tokens, completion_tokens, .. } => {
+            ChatEvent::Done {
+                prompt_tokens,
+                completion_tokens,
+                ..
+            } => {
                 usage.prompt_tokens += prompt_tokens;
                 usage.completion_tokens += completion_tokens;
             }
@@ -364,7 +394,8 @@ impl Course {
 
     /// Marks the time of the first piece of the answer.
     fn first(&mut self, text: String) -> String {
-        self.first_token_ms.get_or_insert(millis(self.began.elapsed()));
+        self.first_token_ms
+            .get_or_insert(millis(self.began.elapsed()));
         text
     }
 
@@ -421,11 +452,20 @@ mod tests {
     fn reads_the_verdict() {
         let reply = |text: &str, p: f32| Reply {
             text: text.to_owned(),
-            logprobs: vec![TokenLogprob { token: text.to_owned(), logprob: p.ln() }],
+            logprobs: vec![TokenLogprob {
+                token: text.to_owned(),
+                logprob: p.ln(),
+            }],
         };
         assert!((yes_probability(&reply("Yes", 0.9)).unwrap() - 0.9).abs() < 1e-6);
         assert!((yes_probability(&reply(" no", 0.9)).unwrap() - 0.1).abs() < 1e-6);
         assert_eq!(yes_probability(&reply("maybe", 0.9)), None);
-        assert_eq!(yes_probability(&Reply { text: "yes".into(), logprobs: vec![] }), None);
+        assert_eq!(
+            yes_probability(&Reply {
+                text: "yes".into(),
+                logprobs: vec![]
+            }),
+            None
+        );
     }
 }

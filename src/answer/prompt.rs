@@ -4,8 +4,7 @@
 //! then what to do with it: calls for one question share all but their last lines, and the worker
 //! keeps the state of what is shared.
 
-use minijinja::{Environment, context};
-use serde::Serialize;
+use minijinja::{Environment, context, syntax::SyntaxConfig};
 
 use crate::{
     domain::Evidence,
@@ -27,22 +26,17 @@ pub struct Prompts {
     environment: Environment<'static>,
 }
 
-/// A passage as a template sees it.
-#[derive(Debug, Serialize)]
-struct PassageView {
-    n: u32,
-    document: String,
-    page: Option<u32>,
-    text: String,
-}
-
 impl Prompts {
     /// Compiles the templates.
     pub fn new() -> Result<Self, minijinja::Error> {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(minijinja::UndefinedBehavior::Strict);
-        environment.set_trim_blocks(true);
-        environment.set_lstrip_blocks(true);
+        environment.set_syntax(
+            SyntaxConfig::builder()
+                .trim_blocks(true)
+                .lstrip_blocks(true)
+                .build()?,
+        );
         for (name, source) in TEMPLATES {
             environment.add_template(name, source)?;
         }
@@ -50,14 +44,20 @@ impl Prompts {
     }
 
     /// Instructions, evidence and question; the reply is `{"quote": …}`.
-    pub fn quote(&self, question: &str, evidence: &[Evidence]) -> Result<Vec<Message>, minijinja::Error> {
-        let passages: Vec<PassageView> = evidence
+    pub fn quote(
+        &self,
+        question: &str,
+        evidence: &[Evidence],
+    ) -> Result<Vec<Message>, minijinja::Error> {
+        let passages: Vec<minijinja::Value> = evidence
             .iter()
-            .map(|item| PassageView {
-                n: item.n,
-                document: defused(&item.document),
-                page: item.page,
-                text: defused(&item.text),
+            .map(|item| {
+                context! {
+                    n => item.n,
+                    document => defused(&item.document),
+                    page => item.page,
+                    text => defused(&item.text),
+                }
             })
             .collect();
         let question = defused(question);
@@ -69,12 +69,20 @@ impl Prompts {
 
     /// Asks, after a quotation, whether it answers the question; the reply is `yes` or `no`.
     pub fn verify(&self, question: &str) -> Result<Message, minijinja::Error> {
-        self.message(Role::User, "verify", context! { question => defused(question) })
+        self.message(
+            Role::User,
+            "verify",
+            context! { question => defused(question) },
+        )
     }
 
     /// Asks, after a quotation, for the answer in a sentence.
     pub fn answer(&self, question: &str) -> Result<Message, minijinja::Error> {
-        self.message(Role::User, "answer", context! { question => defused(question) })
+        self.message(
+            Role::User,
+            "answer",
+            context! { question => defused(question) },
+        )
     }
 
     /// Asks to rewrite a follow-up question so that it stands alone; the reply is `{"question": …}`.
@@ -88,12 +96,24 @@ impl Prompts {
             .map(|turn| context! { question => defused(&turn.question), answer => defused(&turn.answer) })
             .collect();
         let question = defused(question);
-        Ok(vec![self.message(Role::User, "condense", context! { turns, question })?])
+        Ok(vec![self.message(
+            Role::User,
+            "condense",
+            context! { turns, question },
+        )?])
     }
 
-    fn message(&self, role: Role, template: &str, values: minijinja::Value) -> Result<Message, minijinja::Error> {
+    fn message(
+        &self,
+        role: Role,
+        template: &str,
+        values: minijinja::Value,
+    ) -> Result<Message, minijinja::Error> {
         let content = self.environment.get_template(template)?.render(values)?;
-        Ok(Message { role, content: content.trim().to_owned() })
+        Ok(Message {
+            role,
+            content: content.trim().to_owned(),
+        })
     }
 }
 
@@ -124,7 +144,10 @@ mod tests {
             score: 1.0,
             scores: Scores::default(),
         }];
-        let messages = Prompts::new().unwrap().quote("Who? </passage>", &evidence).unwrap();
+        let messages = Prompts::new()
+            .unwrap()
+            .quote("Who? </passage>", &evidence)
+            .unwrap();
         let user = &messages[1].content;
         assert_eq!(user.matches("</passage>").count(), 1);
         assert!(!user.contains("<|"));

@@ -28,11 +28,18 @@ fn words(text: &str) -> Vec<Word> {
     let mut joins = false;
     for (at, c) in text.char_indices() {
         let end = at + c.len_utf8();
-        let mut folded = c.nfkc().flat_map(char::to_lowercase).filter(|c| c.is_alphanumeric()).peekable();
+        let mut folded = c
+            .nfkc()
+            .flat_map(char::to_lowercase)
+            .filter(|c| c.is_alphanumeric())
+            .peekable();
         if folded.peek().is_none() {
             joins = false;
         } else if is_unspaced(c) {
-            words.push(Word { folded: folded.collect(), bytes: at..end });
+            words.push(Word {
+                folded: folded.collect(),
+                bytes: at..end,
+            });
             joins = false;
         } else {
             match words.last_mut() {
@@ -40,7 +47,10 @@ fn words(text: &str) -> Vec<Word> {
                     last.folded.extend(folded);
                     last.bytes.end = end;
                 }
-                _ => words.push(Word { folded: folded.collect(), bytes: at..end }),
+                _ => words.push(Word {
+                    folded: folded.collect(),
+                    bytes: at..end,
+                }),
             }
             joins = true;
         }
@@ -93,7 +103,11 @@ fn longest_common_run(a: &[Word], b: &[Word]) -> (usize, usize, usize) {
     for (i, word) in a.iter().enumerate() {
         let mut diagonal = 0;
         for (j, other) in b.iter().enumerate() {
-            let run = if word.folded == other.folded { diagonal + 1 } else { 0 };
+            let run = if word.folded == other.folded {
+                diagonal + 1
+            } else {
+                0
+            };
             diagonal = std::mem::replace(&mut above[j + 1], run);
             if run > best.2 {
                 best = (i + 1 - run, j + 1 - run, run);
@@ -114,12 +128,24 @@ mod tests {
 
     #[test]
     fn finds_what_stands_there() {
-        let text = "The Normans (Norman: Nourmands) gave their name to Normandy, a region in France.";
-        check("gave their name to Normandy", text, Some("gave their name to Normandy"));
-        check("Gave  their name—to NORMANDY", text, Some("gave their name to Normandy"));
+        let text =
+            "The Normans (Norman: Nourmands) gave their name to Normandy, a region in France.";
+        check(
+            "gave their name to Normandy",
+            text,
+            Some("gave their name to Normandy"),
+        );
+        check(
+            "Gave  their name—to NORMANDY",
+            text,
+            Some("gave their name to Normandy"),
+        );
         check("“a region in France.”", text, Some("a region in France"));
-        check("The Normans gave their name to Normandy, a region in France", text,
-            Some("gave their name to Normandy, a region in France"));
+        check(
+            "The Normans gave their name to Normandy, a region in France",
+            text,
+            Some("gave their name to Normandy, a region in France"),
+        );
         check("eﬃcient ﬂow", "An efficient flow.", Some("efficient flow"));
         check("ＡＢＣ 12", "x abc 12 y", Some("abc 12"));
     }

@@ -48,7 +48,11 @@ pub fn fuse(dense: &[ScoredPoint], lexical: &[ScoredPoint]) -> Vec<Candidate> {
                 score: 0.0,
                 scores: Scores::default(),
             });
-            let side = if is_dense { &mut candidate.scores.dense } else { &mut candidate.scores.lexical };
+            let side = if is_dense {
+                &mut candidate.scores.dense
+            } else {
+                &mut candidate.scores.lexical
+            };
             if side.replace(hit.score).is_none() {
                 candidate.score += share * scale(hit.score);
             }
@@ -65,7 +69,13 @@ fn scale(hits: &[ScoredPoint]) -> impl Fn(f32) -> f32 {
     let least = scores().fold(f32::INFINITY, f32::min);
     let most = scores().fold(f32::NEG_INFINITY, f32::max);
     let span = most - least;
-    move |score| if span > 0.0 { (score - least) / span } else { 1.0 }
+    move |score| {
+        if span > 0.0 {
+            (score - least) / span
+        } else {
+            1.0
+        }
+    }
 }
 
 /// Whether a passage says what one of those before it says already, but for small changes.
@@ -104,7 +114,11 @@ fn shingles(text: &str) -> HashSet<u64> {
 fn jaccard(a: &HashSet<u64>, b: &HashSet<u64>) -> f64 {
     let both = a.intersection(b).count();
     let either = a.len() + b.len() - both;
-    if either == 0 { 1.0 } else { both as f64 / either as f64 }
+    if either == 0 {
+        1.0
+    } else {
+        both as f64 / either as f64
+    }
 }
 
 #[cfg(test)]
@@ -116,14 +130,21 @@ mod tests {
         scores
             .iter()
             .map(|&(ordinal, score)| ScoredPoint {
-                key: ChunkKey { document, revision: 1, ordinal },
+                key: ChunkKey {
+                    document,
+                    revision: 1,
+                    ordinal,
+                },
                 score,
             })
             .collect()
     }
 
     fn order(candidates: &[Candidate]) -> Vec<(u32, f32)> {
-        candidates.iter().map(|c| (c.key.ordinal, c.score)).collect()
+        candidates
+            .iter()
+            .map(|c| (c.key.ordinal, c.score))
+            .collect()
     }
 
     #[test]
@@ -133,8 +154,20 @@ mod tests {
         let lexical = hits(d, &[(1, 10.0), (3, 5.0), (0, 0.0)]);
         let fused = fuse(&dense, &lexical);
         assert_eq!(order(&fused), [(1, 0.75), (0, 0.5), (3, 0.25), (2, 0.0)]);
-        assert_eq!(fused[0].scores, Scores { dense: Some(0.6), lexical: Some(10.0) });
-        assert_eq!(fused[2].scores, Scores { dense: None, lexical: Some(5.0) });
+        assert_eq!(
+            fused[0].scores,
+            Scores {
+                dense: Some(0.6),
+                lexical: Some(10.0)
+            }
+        );
+        assert_eq!(
+            fused[2].scores,
+            Scores {
+                dense: None,
+                lexical: Some(5.0)
+            }
+        );
     }
 
     #[test]
@@ -150,10 +183,19 @@ mod tests {
     #[test]
     fn drops_near_duplicates() {
         let passage = |text: &str| Passage {
-            key: ChunkKey { document: DocumentId::new(), revision: 1, ordinal: 0 },
+            key: ChunkKey {
+                document: DocumentId::new(),
+                revision: 1,
+                ordinal: 0,
+            },
             document_name: String::new(),
             collection: crate::domain::Collection::default(),
-            locator: crate::domain::Locator { page: None, section: None, start: 0, end: 0 },
+            locator: crate::domain::Locator {
+                page: None,
+                section: None,
+                start: 0,
+                end: 0,
+            },
             text: text.to_owned(),
         };
         let long = "the tenant shall pay the rent on the first day of each calendar month without deduction \
@@ -163,6 +205,8 @@ mod tests {
         assert!(!seen.insert(&passage(&long.to_uppercase())));
         assert!(!seen.insert(&passage(&format!("{long}."))));
         assert!(seen.insert(&passage("the landlord keeps the roof in repair")));
-        assert!(seen.insert(&passage("a")) && !seen.insert(&passage("A!")) && seen.insert(&passage("")));
+        assert!(
+            seen.insert(&passage("a")) && !seen.insert(&passage("A!")) && seen.insert(&passage(""))
+        );
     }
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{
-    Answerer, AnswerError,
+    AnswerError, Answerer,
     rank::{Candidate, Seen, fuse},
 };
 use crate::{
@@ -49,7 +49,11 @@ impl Answerer {
             }
         };
         let passages = self.choose(candidates, top_k).await?;
-        Ok(Retrieved { passages, degraded, took: began.elapsed() })
+        Ok(Retrieved {
+            passages,
+            degraded,
+            took: began.elapsed(),
+        })
     }
 
     async fn search_store(
@@ -58,19 +62,33 @@ impl Answerer {
         collection: Option<&Collection>,
         degraded: &mut Vec<Component>,
     ) -> Result<Vec<Candidate>, PortError> {
-        let filter = Filter { collection: collection.cloned(), document: None };
+        let filter = Filter {
+            collection: collection.cloned(),
+            document: None,
+        };
         let lexical = self.parts.store.search(SearchRequest {
             vector: QueryVector::Sparse(bm25::Bm25::default().query(query)),
             filter: filter.clone(),
             limit: DEPTH,
         });
         let dense = async {
-            let vectors = self.parts.embedder.embed(vec![query.to_owned()], EmbedKind::Query).await?;
+            let vectors = self
+                .parts
+                .embedder
+                .embed(vec![query.to_owned()], EmbedKind::Query)
+                .await?;
             let Some(vector) = vectors.into_iter().next() else {
                 let reason = "it gave no vector for the question".to_owned();
-                return Err(PortError::Refused { component: Component::Embedder, reason });
+                return Err(PortError::Refused {
+                    component: Component::Embedder,
+                    reason,
+                });
             };
-            let request = SearchRequest { vector: QueryVector::Dense(vector), filter, limit: DEPTH };
+            let request = SearchRequest {
+                vector: QueryVector::Dense(vector),
+                filter,
+                limit: DEPTH,
+            };
             self.parts.store.search(request).await
         };
         let (dense, lexical) = tokio::join!(dense, lexical);
@@ -98,8 +116,10 @@ impl Answerer {
             .catalog
             .call(move |catalog| catalog.search_words(&query, collection.as_ref(), DEPTH))
             .await?;
-        let hits: Vec<ScoredPoint> =
-            hits.into_iter().map(|(key, score)| ScoredPoint { key, score }).collect();
+        let hits: Vec<ScoredPoint> = hits
+            .into_iter()
+            .map(|(key, score)| ScoredPoint { key, score })
+            .collect();
         Ok(fuse(&[], &hits))
     }
 
@@ -110,10 +130,16 @@ impl Answerer {
     ) -> Result<Vec<(Passage, Candidate)>, AnswerError> {
         candidates.truncate(top_k.saturating_mul(SPARE));
         let keys: Vec<ChunkKey> = candidates.iter().map(|candidate| candidate.key).collect();
-        let passages = self.parts.catalog.call(move |catalog| catalog.passages(&keys)).await?;
+        let passages = self
+            .parts
+            .catalog
+            .call(move |catalog| catalog.passages(&keys))
+            .await?;
         let mut seen = Seen::default();
-        let mut by_key: std::collections::HashMap<ChunkKey, Passage> =
-            passages.into_iter().map(|passage| (passage.key, passage)).collect();
+        let mut by_key: std::collections::HashMap<ChunkKey, Passage> = passages
+            .into_iter()
+            .map(|passage| (passage.key, passage))
+            .collect();
         Ok(candidates
             .into_iter()
             .filter_map(|candidate| Some((by_key.remove(&candidate.key)?, candidate)))
@@ -124,7 +150,10 @@ impl Answerer {
 
     /// The evidence for a prompt: the best passages that fit the budget, neighbours joined to one
     /// piece, short ones widened by what stands around them, numbered from 1 in order of rank.
-    pub(super) async fn evidence(&self, retrieved: &Retrieved) -> Result<Vec<Evidence>, AnswerError> {
+    pub(super) async fn evidence(
+        &self,
+        retrieved: &Retrieved,
+    ) -> Result<Vec<Evidence>, AnswerError> {
         let mut spans = self.within_budget(&retrieved.passages);
         let short: Vec<usize> = spans
             .iter()
@@ -139,10 +168,14 @@ impl Answerer {
         let mut evidence = Vec::with_capacity(spans.len());
         for span in spans {
             let (document, start, end) = (span.first.key.document, span.start, span.end);
-            let read = move |catalog: &crate::catalog::Catalog| catalog.text(document, Some(start), Some(end));
+            let read = move |catalog: &crate::catalog::Catalog| {
+                catalog.text(document, Some(start), Some(end))
+            };
             let bytes = self.parts.catalog.call(read).await?;
             // The text may be gone or changed if the document was deleted or processed again since.
-            let Some(text) = bytes.and_then(|bytes| String::from_utf8(bytes).ok()) else { continue };
+            let Some(text) = bytes.and_then(|bytes| String::from_utf8(bytes).ok()) else {
+                continue;
+            };
             if !text.contains(&span.first.text) {
                 continue;
             }
@@ -188,8 +221,15 @@ impl Answerer {
     /// Adds the neighbours on the same page to a passage too short to be understood alone.
     async fn widen(&self, span: &mut Span) -> Result<(), AnswerError> {
         let key = span.first.key;
-        let around = self.parts.catalog.call(move |catalog| catalog.neighbours(key, 1, 1)).await?;
-        for passage in around.iter().filter(|near| near.locator.page == span.first.locator.page) {
+        let around = self
+            .parts
+            .catalog
+            .call(move |catalog| catalog.neighbours(key, 1, 1))
+            .await?;
+        for passage in around
+            .iter()
+            .filter(|near| near.locator.page == span.first.locator.page)
+        {
             if self.parts.embedder.count_tokens(&passage.text) + span.tokens > WIDENED {
                 continue;
             }
@@ -249,7 +289,10 @@ impl Span {
     fn with(mut self, other: &Self) -> Self {
         self.start = self.start.min(other.start);
         self.end = self.end.max(other.end);
-        self.ordinals = (self.ordinals.0.min(other.ordinals.0), self.ordinals.1.max(other.ordinals.1));
+        self.ordinals = (
+            self.ordinals.0.min(other.ordinals.0),
+            self.ordinals.1.max(other.ordinals.1),
+        );
         self.tokens += other.tokens;
         self.score = self.score.max(other.score);
         self

@@ -6,8 +6,9 @@ use unicode_segmentation::UnicodeSegmentation;
 
 /// Words before a full stop that do not end a sentence. English, German, French and Latin usage.
 const ABBREVIATIONS: &[&str] = &[
-    "mr", "mrs", "ms", "dr", "prof", "st", "vs", "etc", "e.g", "i.e", "cf", "al", "fig", "no", "nos",
-    "vol", "pp", "p", "ca", "approx", "inc", "ltd", "co", "jr", "sr", "bzw", "z.b", "nr", "art", "sec",
+    "mr", "mrs", "ms", "dr", "prof", "st", "vs", "etc", "e.g", "i.e", "cf", "al", "fig", "no",
+    "nos", "vol", "pp", "p", "ca", "approx", "inc", "ltd", "co", "jr", "sr", "bzw", "z.b", "nr",
+    "art", "sec",
 ];
 
 /// The byte ranges of a text's sentences, trimmed, in order; a line break ends one too.
@@ -73,7 +74,10 @@ mod tests {
     use super::*;
 
     fn check(text: &str, expected: &[&str]) {
-        let parts: Vec<_> = sentences(text).into_iter().map(|range| &text[range]).collect();
+        let parts: Vec<_> = sentences(text)
+            .into_iter()
+            .map(|range| &text[range])
+            .collect();
         assert_eq!(parts, expected, "{text:?}");
     }
 
@@ -82,8 +86,14 @@ mod tests {
         check("", &[]);
         check(" \n ", &[]);
         check("One. Two? Three", &["One.", "Two?", "Three"]);
-        check("It costs 3.50 euros. Pay.", &["It costs 3.50 euros.", "Pay."]);
-        check("By J. Smith et al. in vol. 3. End.", &["By J. Smith et al. in vol. 3.", "End."]);
+        check(
+            "It costs 3.50 euros. Pay.",
+            &["It costs 3.50 euros.", "Pay."],
+        );
+        check(
+            "By J. Smith et al. in vol. 3. End.",
+            &["By J. Smith et al. in vol. 3.", "End."],
+        );
         check("北京是首都。上海不是。", &["北京是首都。", "上海不是。"]);
         check("Title\nBody text.", &["Title", "Body text."]);
     }

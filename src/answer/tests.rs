@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures::StreamExt;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Answerer, AnswererParts, Ask, AnswerEvent, Search, generate::NOT_IN_DOCUMENTS};
+use super::{AnswerEvent, Answerer, AnswererParts, Ask, Search, generate::NOT_IN_DOCUMENTS};
 use crate::{
     catalog::{Catalog, NewDocument, Publication},
     config::AnswerConfig,
@@ -37,7 +37,11 @@ struct World {
 
 impl World {
     async fn new() -> Self {
-        Self::with(AnswerConfig { threshold: 0.0, ..AnswerConfig::default() }).await
+        Self::with(AnswerConfig {
+            threshold: 0.0,
+            ..AnswerConfig::default()
+        })
+        .await
     }
 
     async fn with(config: AnswerConfig) -> Self {
@@ -61,12 +65,22 @@ impl World {
             tracker: tracker.clone(),
         })
         .unwrap();
-        Self { answerer, model, store, embedder, catalog, tracker, cancel, _home: home }
+        Self {
+            answerer,
+            model,
+            store,
+            embedder,
+            catalog,
+            tracker,
+            cancel,
+            _home: home,
+        }
     }
 
     /// The three calls of an answer: quotation, verdict, answer.
     fn script(&self, quote: &str, verdict: &str, answer: &str) {
-        self.model.push(Script::new().token(&serde_json::json!({ "quote": quote }).to_string(), -0.1));
+        self.model
+            .push(Script::new().token(&serde_json::json!({ "quote": quote }).to_string(), -0.1));
         self.model.push(Script::new().token(verdict, -0.1));
         self.model.push(Script::text(answer));
     }
@@ -77,7 +91,13 @@ impl World {
 }
 
 /// One document of paragraphs, each a chunk.
-async fn publish(catalog: &Catalog, store: &MemoryStore, embedder: &HashEmbedder, name: &str, text: &str) {
+async fn publish(
+    catalog: &Catalog,
+    store: &MemoryStore,
+    embedder: &HashEmbedder,
+    name: &str,
+    text: &str,
+) {
     let mut sha256 = [0; 32];
     sha256[..name.len()].copy_from_slice(name.as_bytes());
     let recorded = catalog
@@ -95,20 +115,42 @@ async fn publish(catalog: &Catalog, store: &MemoryStore, embedder: &HashEmbedder
     for part in text.split_inclusive("\n\n") {
         let trimmed = part.trim_end();
         chunks.push(Chunk {
-            key: ChunkKey { document, revision: 1, ordinal: chunks.len() as u32 },
-            locator: Locator { page: Some(1), section: None, start: at as u64, end: (at + trimmed.len()) as u64 },
+            key: ChunkKey {
+                document,
+                revision: 1,
+                ordinal: chunks.len() as u32,
+            },
+            locator: Locator {
+                page: Some(1),
+                section: None,
+                start: at as u64,
+                end: (at + trimmed.len()) as u64,
+            },
             text: trimmed.to_owned(),
         });
         at += part.len();
     }
     for chunk in &chunks {
-        let dense = embedder.embed(vec![chunk.text.clone()], EmbedKind::Passage).await.unwrap().remove(0);
+        let dense = embedder
+            .embed(vec![chunk.text.clone()], EmbedKind::Passage)
+            .await
+            .unwrap()
+            .remove(0);
         let sparse = Bm25::default().passage(&chunk.text);
-        let point = Point { key: chunk.key, collection: Collection::default(), dense, sparse };
+        let point = Point {
+            key: chunk.key,
+            collection: Collection::default(),
+            dense,
+            sparse,
+        };
         store.upsert(vec![point]).await.unwrap();
     }
     store.flush().await.unwrap();
-    let page = PageReport { page: 1, chars: text.chars().count() as u64, state: PageState::Text };
+    let page = PageReport {
+        page: 1,
+        chars: text.chars().count() as u64,
+        state: PageState::Text,
+    };
     let publication = Publication {
         document,
         revision: 1,
@@ -121,7 +163,12 @@ async fn publish(catalog: &Catalog, store: &MemoryStore, embedder: &HashEmbedder
 }
 
 fn ask(question: &str, conversation: Option<ConversationId>) -> Ask {
-    Ask { question: Question::parse(question, 500).unwrap(), collection: None, conversation, top_k: None }
+    Ask {
+        question: Question::parse(question, 500).unwrap(),
+        collection: None,
+        conversation,
+        top_k: None,
+    }
 }
 
 /// Every citation's bytes are its quotation, in the stored text and in its evidence.
@@ -129,11 +176,19 @@ fn assert_proven(world: &World, answer: &Answer) {
     for citation in &answer.citations {
         let stored = world
             .catalog
-            .text(citation.document_id, Some(citation.start), Some(citation.end))
+            .text(
+                citation.document_id,
+                Some(citation.start),
+                Some(citation.end),
+            )
             .unwrap()
             .unwrap();
         assert_eq!(String::from_utf8(stored).unwrap(), citation.quote);
-        let item = answer.evidence.iter().find(|item| item.n == citation.n).unwrap();
+        let item = answer
+            .evidence
+            .iter()
+            .find(|item| item.n == citation.n)
+            .unwrap();
         assert!(item.start <= citation.start && citation.end <= item.end);
         assert!(item.text.contains(&citation.quote));
     }
@@ -142,11 +197,21 @@ fn assert_proven(world: &World, answer: &Answer) {
 #[tokio::test]
 async fn answers_with_a_proven_quotation() {
     let world = World::new().await;
-    world.script("rent is payable on the FIRST day of each calendar month", "yes", "Rent is due on the first day of each month.");
+    world.script(
+        "rent is payable on the FIRST day of each calendar month",
+        "yes",
+        "Rent is due on the first day of each month.",
+    );
     let answer = world.ask("When is the rent payable?").await;
-    assert_eq!(answer.answer, "Rent is due on the first day of each month. [1]");
+    assert_eq!(
+        answer.answer,
+        "Rent is due on the first day of each month. [1]"
+    );
     assert!(answer.supported && answer.degraded.is_empty());
-    assert_eq!(answer.citations[0].quote, "Rent is payable on the first day of each calendar month");
+    assert_eq!(
+        answer.citations[0].quote,
+        "Rent is payable on the first day of each calendar month"
+    );
     assert_eq!(answer.citations[0].document, "lease.txt");
     assert_eq!(answer.model.as_deref(), Some("scripted"));
     assert_proven(&world, &answer);
@@ -155,8 +220,16 @@ async fn answers_with_a_proven_quotation() {
 #[tokio::test]
 async fn the_stream_adds_up_to_the_answer() {
     let world = World::new().await;
-    world.script("Dogs are allowed in the garden.", "yes", "Yes, in the garden.");
-    let events: Vec<_> = world.answerer.ask(ask("Are dogs allowed?", None)).collect().await;
+    world.script(
+        "Dogs are allowed in the garden.",
+        "yes",
+        "Yes, in the garden.",
+    );
+    let events: Vec<_> = world
+        .answerer
+        .ask(ask("Are dogs allowed?", None))
+        .collect()
+        .await;
     let mut text = String::new();
     let mut kinds = Vec::new();
     for event in events {
@@ -183,17 +256,28 @@ async fn the_stream_adds_up_to_the_answer() {
 #[tokio::test]
 async fn a_quotation_that_stands_nowhere_is_not_shown() {
     let world = World::new().await;
-    world.script("Cats must be kept on a lead at all times of day", "yes", "On a lead.");
+    world.script(
+        "Cats must be kept on a lead at all times of day",
+        "yes",
+        "On a lead.",
+    );
     let answer = world.ask("Are dogs allowed on a lead?").await;
     assert_eq!(answer.answer, NOT_IN_DOCUMENTS);
     assert!(!answer.supported && answer.citations.is_empty());
-    assert!(!answer.evidence.is_empty(), "the nearest passages are shown");
+    assert!(
+        !answer.evidence.is_empty(),
+        "the nearest passages are shown"
+    );
     assert_eq!(world.model.requests().len(), 1, "nothing more is asked");
 }
 
 #[tokio::test]
 async fn a_quotation_that_does_not_support_is_refused() {
-    let world = World::with(AnswerConfig { threshold: 1.1, ..AnswerConfig::default() }).await;
+    let world = World::with(AnswerConfig {
+        threshold: 1.1,
+        ..AnswerConfig::default()
+    })
+    .await;
     world.script("Dogs are allowed in the garden.", "no", "Yes.");
     let answer = world.ask("Are dogs allowed?").await;
     assert!(!answer.supported);
@@ -212,7 +296,10 @@ async fn names_and_numbers_of_the_models_own_are_cut() {
     );
     world.script(quote, "yes", "900 euros.");
     let answer = world.ask("When is the rent payable?").await;
-    assert_eq!(answer.answer, "“Rent is payable on the first day of each calendar month” [1]");
+    assert_eq!(
+        answer.answer,
+        "“Rent is payable on the first day of each calendar month” [1]"
+    );
 }
 
 #[tokio::test]
@@ -221,7 +308,10 @@ async fn without_a_model_the_answer_is_extractive() {
     world.model.trouble(Trouble::Unavailable);
     let answer = world.ask("When is the rent payable?").await;
     assert_eq!(answer.degraded, [Component::LanguageModel]);
-    assert_eq!(answer.answer, "“Rent is payable on the first day of each calendar month.” [1]");
+    assert_eq!(
+        answer.answer,
+        "“Rent is payable on the first day of each calendar month.” [1]"
+    );
     assert!(answer.supported && answer.model.is_none());
     assert_proven(&world, &answer);
 }
@@ -230,24 +320,38 @@ async fn without_a_model_the_answer_is_extractive() {
 async fn a_model_that_breaks_in_the_middle_leaves_the_quotation() {
     let world = World::new().await;
     let quote = "Dogs are allowed in the garden.";
-    world.model.push(Script::text(&serde_json::json!({ "quote": quote }).to_string()));
+    world.model.push(Script::text(
+        &serde_json::json!({ "quote": quote }).to_string(),
+    ));
     world.model.push(Script::text("yes"));
-    world.model.push(Script::text("Yes they are").fail(Trouble::Unavailable));
+    world
+        .model
+        .push(Script::text("Yes they are").fail(Trouble::Unavailable));
     let answer = world.ask("Are dogs allowed?").await;
     assert_eq!(answer.degraded, [Component::LanguageModel]);
-    assert_eq!(answer.answer, "Yes they … In the document's words: “Dogs are allowed in the garden” [1]");
+    assert_eq!(
+        answer.answer,
+        "Yes they … In the document's words: “Dogs are allowed in the garden” [1]"
+    );
     assert_proven(&world, &answer);
 }
 
 #[tokio::test]
 async fn each_missing_part_lowers_the_level_and_is_named() {
     let world = World::new().await;
-    let search = || Search { query: Question::parse("rent payable", 50).unwrap(), collection: None, top_k: Some(1) };
+    let search = || Search {
+        query: Question::parse("rent payable", 50).unwrap(),
+        collection: None,
+        top_k: Some(1),
+    };
 
     world.embedder.trouble(Trouble::Unavailable);
     let found = world.answerer.search(search()).await.unwrap();
     assert_eq!(found.degraded, [Component::Embedder]);
-    assert!(found.passages[0].text.contains("Rent is payable") && found.passages[0].scores.dense.is_none());
+    assert!(
+        found.passages[0].text.contains("Rent is payable")
+            && found.passages[0].scores.dense.is_none()
+    );
 
     world.store.trouble(Trouble::Unavailable);
     let found = world.answerer.search(search()).await.unwrap();
@@ -263,9 +367,14 @@ async fn each_missing_part_lowers_the_level_and_is_named() {
 #[tokio::test]
 async fn an_asker_who_leaves_cancels_the_generation() {
     let world = World::new().await;
-    world.model.push(Script::new().delta("{\"quote\": \"").hang());
+    world
+        .model
+        .push(Script::new().delta("{\"quote\": \"").hang());
     let mut events = world.answerer.ask(ask("Are dogs allowed?", None));
-    assert!(matches!(events.next().await, Some(Ok(AnswerEvent::Evidence(_)))));
+    assert!(matches!(
+        events.next().await,
+        Some(Ok(AnswerEvent::Evidence(_)))
+    ));
     {
         let next = events.next();
         tokio::pin!(next);
@@ -280,35 +389,69 @@ async fn stopping_ends_answers_in_work() {
     let world = World::new().await;
     world.model.push(Script::new().hang());
     let mut events = world.answerer.ask(ask("Are dogs allowed?", None));
-    assert!(matches!(events.next().await, Some(Ok(AnswerEvent::Evidence(_)))));
+    assert!(matches!(
+        events.next().await,
+        Some(Ok(AnswerEvent::Evidence(_)))
+    ));
     world.cancel.cancel();
-    assert!(matches!(events.next().await, Some(Err(super::AnswerError::Stopping))));
+    assert!(matches!(
+        events.next().await,
+        Some(Err(super::AnswerError::Stopping))
+    ));
     assert!(events.next().await.is_none());
 }
 
 #[tokio::test]
 async fn a_follow_up_is_made_to_stand_alone() {
     let world = World::new().await;
-    world.script("Rent is payable on the first day of each calendar month.", "yes", "On the first day.");
+    world.script(
+        "Rent is payable on the first day of each calendar month.",
+        "yes",
+        "On the first day.",
+    );
     let first = world.ask("When is the rent payable?").await;
     world.tracker.close();
     world.tracker.wait().await;
 
-    world.model.push(Script::text(r#"{"question": "Are dogs allowed in the garden?"}"#));
+    world.model.push(Script::text(
+        r#"{"question": "Are dogs allowed in the garden?"}"#,
+    ));
     world.script("Dogs are allowed in the garden.", "yes", "Yes.");
-    let second = world.answerer.answer(ask("And are they allowed there?", Some(first.conversation_id))).await.unwrap();
+    let second = world
+        .answerer
+        .answer(ask(
+            "And are they allowed there?",
+            Some(first.conversation_id),
+        ))
+        .await
+        .unwrap();
     assert_eq!(second.conversation_id, first.conversation_id);
     assert_eq!(second.question, "And are they allowed there?");
     let requests = world.model.requests();
-    assert!(requests[3].messages[0].content.contains("When is the rent payable?"));
-    let quoting = requests[4].messages.iter().rfind(|message| message.role == Role::User).unwrap();
-    assert!(quoting.content.contains("Question: Are dogs allowed in the garden?"));
+    assert!(
+        requests[3].messages[0]
+            .content
+            .contains("When is the rent payable?")
+    );
+    let quoting = requests[4]
+        .messages
+        .iter()
+        .rfind(|message| message.role == Role::User)
+        .unwrap();
+    assert!(
+        quoting
+            .content
+            .contains("Question: Are dogs allowed in the garden?")
+    );
 }
 
 #[tokio::test]
 async fn an_empty_library_asks_no_model() {
     let world = World::new().await;
-    let elsewhere = Ask { collection: Some("elsewhere".parse().unwrap()), ..ask("Are dogs allowed?", None) };
+    let elsewhere = Ask {
+        collection: Some("elsewhere".parse().unwrap()),
+        ..ask("Are dogs allowed?", None)
+    };
     let answer = world.answerer.answer(elsewhere).await.unwrap();
     assert_eq!(answer.answer, NOT_IN_DOCUMENTS);
     assert!(world.model.requests().is_empty());

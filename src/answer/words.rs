@@ -18,7 +18,9 @@ pub fn anchors(question: &str) -> Vec<String> {
     let mut anchors = Vec::new();
     for (at, word) in split(question).enumerate() {
         let number = word.chars().any(char::is_numeric);
-        let name = at > 0 && word.chars().next().is_some_and(char::is_uppercase) && !content_words(word).is_empty();
+        let name = at > 0
+            && word.chars().next().is_some_and(char::is_uppercase)
+            && !content_words(word).is_empty();
         if number || name {
             anchors.push(word.to_lowercase());
         }
@@ -63,15 +65,19 @@ impl Vocabulary {
     pub fn permits(&self, piece: &str, at_start: bool) -> bool {
         split(piece).enumerate().all(|(at, word)| {
             let number = word.chars().any(char::is_numeric);
-            let name = word.chars().next().is_some_and(char::is_uppercase) && !(at_start && at == 0);
+            let name =
+                word.chars().next().is_some_and(char::is_uppercase) && !(at_start && at == 0);
             let folded = word.to_lowercase();
-            !(number || name) || self.0.contains(&folded) || (name && content_words(word).is_empty())
+            !(number || name)
+                || self.0.contains(&folded)
+                || (name && content_words(word).is_empty())
         })
     }
 }
 
 fn split(text: &str) -> impl Iterator<Item = &str> {
-    text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty())
+    text.split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty())
 }
 
 #[cfg(test)]
@@ -80,8 +86,13 @@ mod tests {
 
     #[test]
     fn names_and_numbers() {
-        let check = |question: &str, expected: &[&str]| assert_eq!(anchors(question), expected, "{question}");
-        check("When did Rollo meet King Charles III?", &["rollo", "king", "charles", "iii"]);
+        let check = |question: &str, expected: &[&str]| {
+            assert_eq!(anchors(question), expected, "{question}")
+        };
+        check(
+            "When did Rollo meet King Charles III?",
+            &["rollo", "king", "charles", "iii"],
+        );
         check("What happened in 1066?", &["1066"]);
         check("How much is the rent?", &[]);
         check("Is the A4 form free?", &["a4"]);
@@ -89,7 +100,9 @@ mod tests {
 
     #[test]
     fn only_known_names_and_numbers_are_permitted() {
-        let vocabulary = Vocabulary::of(["Rollo paid 1,200 francs to King Charles III.", "Who paid?"].into_iter());
+        let vocabulary = Vocabulary::of(
+            ["Rollo paid 1,200 francs to King Charles III.", "Who paid?"].into_iter(),
+        );
         let check = |piece: &str, at_start, expected| {
             assert_eq!(vocabulary.permits(piece, at_start), expected, "{piece}");
         };
@@ -103,7 +116,9 @@ mod tests {
 
     #[test]
     fn shares() {
-        assert!((coverage("When is the rent payable?", "Rents are payable monthly") - 1.0).abs() < 1e-6);
+        assert!(
+            (coverage("When is the rent payable?", "Rents are payable monthly") - 1.0).abs() < 1e-6
+        );
         assert!(coverage("Who sank the ship?", "The rent is due") < 1e-6);
         assert!((anchors_kept("Did Anna pay 300 euros?", "anna paid 30 euros") - 0.5).abs() < 1e-6);
     }
