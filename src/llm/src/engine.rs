@@ -229,7 +229,8 @@ impl Shared {
         first: Job,
         began: Instant,
     ) -> Option<Job> {
-        let mut session = match Session::new(backend, model, weights, &self.settings) {
+        let mut session = match Session::new(backend, model, weights, &self.settings, &self.status)
+        {
             Ok(session) => session,
             Err(failure) => {
                 tracing::error!(model = weights.name, %failure, "a model was loaded but cannot be used");
@@ -247,7 +248,7 @@ impl Shared {
         let mut job = first;
         loop {
             let keep_alive = job.keep_alive.unwrap_or(self.settings.keep_alive);
-            match self.serve(&mut session, job, load) {
+            match self.serve(&mut session, &job, load) {
                 Served::Well if !keep_alive.is_zero() => {}
                 Served::Well | Served::Broken => return None,
             }
@@ -266,10 +267,9 @@ impl Shared {
         }
     }
 
-    fn serve(&self, session: &mut Session<'_>, job: Job, load: Duration) -> Served {
-        let events = job.events.clone();
+    fn serve(&self, session: &mut Session<'_>, job: &Job, load: Duration) -> Served {
         let cancel = Cancel {
-            events: &events,
+            events: &job.events,
             stop: &self.stop,
         };
         self.status.begins();
@@ -280,8 +280,8 @@ impl Shared {
                 job.loaded(false, load);
                 Ok(())
             }
-            Work::Generate(work) => generate::run(session, work, &job, load, &cancel),
-            Work::Embed(work) => embed::run(session, work, &job, load, &cancel),
+            Work::Generate(work) => generate::run(session, work, job, load, &cancel),
+            Work::Embed(work) => embed::run(session, work, job, load, &cancel),
         }));
         let served = match outcome {
             Ok(Ok(())) => Served::Well,

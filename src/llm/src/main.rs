@@ -20,6 +20,7 @@ mod prompt;
 mod shelf;
 mod shutdown;
 mod text;
+mod waiting;
 mod wire;
 
 use std::{io::Write, process::ExitCode, sync::Arc, time::Duration};
@@ -58,6 +59,7 @@ enum StartError {
 const DRAIN: Duration = Duration::from_secs(8);
 
 fn main() -> ExitCode {
+    waiting::settle();
     let args = Args::parse();
     log_to_stderr(&args.log);
     match serve(&args) {
@@ -124,9 +126,9 @@ async fn listen(args: &Args, shelf: &Arc<Shelf>, engine: &Engine) -> Result<(), 
             handle.close();
         }
     };
-    let server = axum::serve(listener, http::router(site)).with_graceful_shutdown(draining);
+    let serving = axum::serve(listener, http::router(site)).with_graceful_shutdown(draining);
     tokio::select! {
-        served = server.into_future() => served?,
+        served = serving.into_future() => served?,
         () = shutdown::deadline(&stopping, DRAIN) => {
             tracing::info!("stopping with requests in hand");
             handle.abort();

@@ -6,9 +6,12 @@
 //! the model's own work for a token. Where it does not, the draw is repeated among what it allows,
 //! which gives the same distribution as asking first.
 
-use std::collections::HashMap;
+mod penalties;
+mod random;
 
 use crate::{prompt::Token, wire::options::Options};
+use penalties::Penalties;
+use random::SplitMix64;
 
 /// When the grammar refuses the token drawn, it is asked about this many of the likeliest first.
 const WIDER: usize = 256;
@@ -46,14 +49,14 @@ impl Sampler {
             top_p: options.top_p,
             min_p: options.min_p,
             penalties: Penalties::new(options),
-            random: SplitMix64(options.seed.unwrap_or(seed)),
+            random: SplitMix64::new(options.seed.unwrap_or(seed)),
         }
     }
 
     /// Tells of a token that is now part of the text; penalties look back on them.
     pub fn observe(&mut self, token: Token) {
         if let Some(penalties) = &mut self.penalties {
-            penalties.seen.push(token);
+            penalties.observe(token);
         }
     }
 
@@ -69,7 +72,7 @@ impl Sampler {
             likeliest(logits)
         } else {
             let candidates = self.narrow(logits);
-            self.draw(candidates)
+            self.draw(&candidates)
         }?;
         let mut allowed = vec![drawn];
         rule.retain(&mut allowed);
@@ -87,7 +90,7 @@ impl Sampler {
         if self.temperature == 0.0 {
             wider.first().map(|candidate| candidate.token)
         } else {
-            self.draw(wider).map(|candidate| candidate.token)
+            self.draw(&wider).map(|candidate| candidate.token)
         }
     }
 
@@ -96,7 +99,7 @@ impl Sampler {
     }
 
     /// Draws from candidates that come likeliest first.
-    fn draw(&mut self, candidates: Vec<Candidate>) -> Option<Candidate> {
+    fn draw(&mut self, candidates: &[Candidate]) -> Option<Candidate> {
         let highest = candidates.first()?.logit;
         let mut weights: Vec<f32> = candidates
             .iter()
@@ -137,6 +140,10 @@ fn finite(logits: &[f32]) -> impl Iterator<Item = Candidate> {
 }
 
 /// Higher logits first; of equal ones the lower token, so that the order is one.
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the sorting functions call it with references"
+)]
 fn by_likelihood(a: &Candidate, b: &Candidate) -> std::cmp::Ordering {
     b.logit.total_cmp(&a.logit).then(a.token.cmp(&b.token))
 }
@@ -157,77 +164,6 @@ pub fn likeliest_of(logits: &[f32], count: Option<usize>) -> Vec<Candidate> {
     }
     candidates.sort_unstable_by(by_likelihood);
     candidates
-}
-
-#[derive(Debug)]
-struct Penalties {
-    repeat: f32,
-    presence: f32,
-    frequency: f32,
-    last_n: Option<usize>,
-    seen: Vec<Token>,
-}
-
-impl Penalties {
-    /// `None` where all of them are off.
-    fn new(options: &Options) -> Option<Self> {
-        let off = (options.repeat_penalty - 1.0).abs() < f32::EPSILON
-            && options.presence_penalty == 0.0
-            && options.frequency_penalty == 0.0;
-        (!off && options.repeat_last_n != Some(0)).then(|| Self {
-            repeat: options.repeat_penalty,
-            presence: options.presence_penalty,
-            frequency: options.frequency_penalty,
-            last_n: options.repeat_last_n,
-            seen: Vec::new(),
-        })
-    }
-
-    fn apply(&self, logits: &[f32]) -> Vec<f32> {
-        let from = self
-            .last_n
-            .map_or(0, |last| self.seen.len().saturating_sub(last));
-        let mut times: HashMap<Token, f32> = HashMap::new();
-        for token in &self.seen[from..] {
-            *times.entry(*token).or_default() += 1.0;
-        }
-        let mut logits = logits.to_vec();
-        for (token, times) in times {
-            let Some(logit) = usize::try_from(token)
-                .ok()
-                .and_then(|index| logits.get_mut(index))
-            else {
-                continue;
-            };
-            if *logit > 0.0 {
-                *logit /= self.repeat;
-            } else {
-                *logit *= self.repeat;
-            }
-            *logit -= self.presence + times * self.frequency;
-        }
-        logits
-    }
-}
-
-/// SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, OOPSLA 2014):
-/// any seed is a good seed, and the same seed gives the same reply on every machine.
-#[derive(Debug)]
-struct SplitMix64(u64);
-
-impl SplitMix64 {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// From 0 up to, not including, 1.
-    fn unit(&mut self) -> f32 {
-        (self.next() >> 40) as f32 / (1_u32 << 24) as f32
-    }
 }
 
 #[cfg(test)]
@@ -387,76 +323,6 @@ mod tests {
                 &mut Anything,
             ),
             &[1.0, 0.0, 0.0],
-        );
-    }
-
-    #[test]
-    fn penalties_turn_away_from_what_was_said() {
-        let choose = |options: Options, seen: &[Token]| {
-            let mut sampler = Sampler::new(&options, 0);
-            seen.iter().for_each(|token| sampler.observe(*token));
-            sampler.choose(&[2.0, 1.9, -1.0], &mut Anything)
-        };
-        assert_eq!(choose(greedy(), &[0]), Some(0));
-        assert_eq!(
-            choose(
-                Options {
-                    repeat_penalty: 1.2,
-                    ..greedy()
-                },
-                &[0]
-            ),
-            Some(1)
-        );
-        assert_eq!(
-            choose(
-                Options {
-                    presence_penalty: 0.2,
-                    ..greedy()
-                },
-                &[0]
-            ),
-            Some(1)
-        );
-        assert_eq!(
-            choose(
-                Options {
-                    frequency_penalty: 0.06,
-                    ..greedy()
-                },
-                &[0]
-            ),
-            Some(0)
-        );
-        assert_eq!(
-            choose(
-                Options {
-                    frequency_penalty: 0.06,
-                    ..greedy()
-                },
-                &[0, 0]
-            ),
-            Some(1)
-        );
-        let short = Options {
-            repeat_penalty: 1.2,
-            repeat_last_n: Some(1),
-            ..greedy()
-        };
-        assert_eq!(
-            choose(short, &[0, 2]),
-            Some(0),
-            "only the last token is looked at"
-        );
-        assert_eq!(
-            choose(
-                Options {
-                    repeat_penalty: 1.2,
-                    ..greedy()
-                },
-                &[9999, -5]
-            ),
-            Some(0)
         );
     }
 }

@@ -13,7 +13,7 @@ use llama_cpp_2::{
     vocab::LlamaVocab,
 };
 
-use super::{Cancel, Settings, job::Failure, slots::Slots};
+use super::{Cancel, Settings, job::Failure, slots::Slots, status::Status};
 use crate::{
     prompt::{
         Token,
@@ -56,6 +56,7 @@ pub struct Session<'m> {
     pub model: &'m LlamaModel,
     pub weights: Arc<Weights>,
     pub settings: Settings,
+    status: &'m Status,
     context: LlamaContext<'m>,
     context_length: usize,
     slots: Slots,
@@ -80,6 +81,7 @@ impl<'m> Session<'m> {
         model: &'m LlamaModel,
         weights: &Arc<Weights>,
         settings: &Settings,
+        status: &'m Status,
     ) -> Result<Self, Failure> {
         let trained = usize::try_from(model.n_ctx_train()).unwrap_or(usize::MAX);
         let context_length = settings.context.min(trained).max(1);
@@ -113,6 +115,7 @@ impl<'m> Session<'m> {
             model,
             weights: Arc::clone(weights),
             settings: settings.clone(),
+            status,
             context,
             context_length,
             slots: Slots::new(slots),
@@ -193,6 +196,7 @@ impl<'m> Session<'m> {
             }
             self.decode(&mut batch, plan.slot)?;
             self.slots.extend(plan.slot, part);
+            self.status.read(part.len());
             position += part.len();
         }
         Ok(Read {
@@ -214,7 +218,7 @@ impl<'m> Session<'m> {
         if let Some(source) = copy_from.filter(|_| self.cuts) {
             self.clear(slot)?;
             self.context
-                .copy_kv_cache_seq(source as i32, slot as i32, Some(0), Some(keep as u32))
+                .copy_kv_cache_seq(int(source), int(slot), Some(0), Some(keep as u32))
                 .map_err(llama)?;
             return Ok(keep);
         }
@@ -246,6 +250,7 @@ impl<'m> Session<'m> {
         add(&mut batch, token, position, slot, true)?;
         self.decode(&mut batch, slot)?;
         self.slots.extend(slot, &[token]);
+        self.status.wrote_one();
         Ok(())
     }
 
@@ -275,8 +280,13 @@ pub fn context_params(settings: &Settings, context: usize, batch: usize) -> Llam
         .with_n_ctx(NonZeroU32::new(context as u32))
         .with_n_batch(batch as u32)
         .with_n_ubatch(batch as u32)
-        .with_n_threads(settings.threads as i32)
-        .with_n_threads_batch(settings.threads_batch as i32)
+        .with_n_threads(int(settings.threads))
+        .with_n_threads_batch(int(settings.threads_batch))
+}
+
+/// A count as C has it. Positions, sequences and threads are far below the limit.
+fn int(count: usize) -> i32 {
+    i32::try_from(count).unwrap_or(i32::MAX)
 }
 
 /// llama.cpp's own words.
@@ -295,7 +305,7 @@ pub fn add(
     logits: bool,
 ) -> Result<(), Failure> {
     batch
-        .add(LlamaToken(token), position as i32, &[slot as i32], logits)
+        .add(LlamaToken(token), int(position), &[int(slot)], logits)
         .map_err(llama)
 }
 

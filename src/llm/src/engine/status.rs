@@ -20,6 +20,8 @@ pub struct Status {
     running: AtomicUsize,
     served: AtomicU64,
     cancelled: AtomicU64,
+    read_tokens: AtomicU64,
+    written_tokens: AtomicU64,
 }
 
 /// The model in memory.
@@ -41,6 +43,10 @@ pub struct Requests {
     pub served: u64,
     /// Given up because the client had left.
     pub cancelled: u64,
+    /// Tokens of prompts that were evaluated; those found in the cache are not.
+    pub read_tokens: u64,
+    /// Tokens of replies that were evaluated.
+    pub written_tokens: u64,
 }
 
 impl Status {
@@ -57,6 +63,8 @@ impl Status {
             running: self.running.load(Ordering::Relaxed),
             served: self.served.load(Ordering::Relaxed),
             cancelled: self.cancelled.load(Ordering::Relaxed),
+            read_tokens: self.read_tokens.load(Ordering::Relaxed),
+            written_tokens: self.written_tokens.load(Ordering::Relaxed),
         }
     }
 
@@ -95,6 +103,14 @@ impl Status {
         self.running.store(0, Ordering::Relaxed);
         let counter = if left { &self.cancelled } else { &self.served };
         counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn read(&self, tokens: usize) {
+        self.read_tokens.fetch_add(tokens as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn wrote_one(&self) {
+        self.written_tokens.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn cancelled_many(&self, count: usize) {

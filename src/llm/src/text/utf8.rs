@@ -26,16 +26,12 @@ impl Utf8Assembler {
                 Err(error) => {
                     let (good, bad) = rest.split_at(error.valid_up_to());
                     text.push_str(&String::from_utf8_lossy(good));
-                    match error.error_len() {
-                        Some(length) => {
-                            text.push(char::REPLACEMENT_CHARACTER);
-                            rest = &bad[length..];
-                        }
-                        None => {
-                            rest = bad;
-                            break;
-                        }
-                    }
+                    let Some(length) = error.error_len() else {
+                        rest = bad;
+                        break;
+                    };
+                    text.push(char::REPLACEMENT_CHARACTER);
+                    rest = &bad[length..];
                 }
             }
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, de};
 
 /// The longest finite time; beyond a year it is as good as for ever and the clock may not hold it.
-const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
+const LONGEST: Duration = Duration::from_hours(365 * 24);
 
 /// How long a model stays loaded after the last request that used it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub enum KeepAlive {
 impl Default for KeepAlive {
     /// Ollama's five minutes.
     fn default() -> Self {
-        Self::For(Duration::from_secs(300))
+        Self::For(Duration::from_mins(5))
     }
 }
 
