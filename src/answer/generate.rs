@@ -18,9 +18,12 @@ use super::{
 use crate::{
     catalog::Turn,
     domain::{
-        Answer, AnswerId, Citation, Component, ConversationId, DocumentId, Evidence, Timings, Usage,
+        Answer, AnswerId, Citation, Component, ConversationId, DocumentId, Embedding, Evidence,
+        Timings, Usage,
     },
-    ports::{ChatEvent, ChatRequest, LanguageModel, Message, PortError, Role, TokenLogprob},
+    ports::{
+        ChatEvent, ChatRequest, EmbedKind, LanguageModel, Message, PortError, Role, TokenLogprob,
+    },
 };
 
 /// What is said when the documents do not answer.
@@ -272,20 +275,19 @@ impl Answerer {
             logprobs: true,
         };
         let verdict = match read(model.as_ref(), request, &mut course.usage).await {
-            Ok(reply) => yes_probability(&reply),
+            Ok(reply) => yes_log_odds(&reply),
             Err(error) => {
                 note(&mut course.degraded, &error);
                 return Ok(Ground::NoModel);
             }
         };
-        let signals = Signals::measure(
-            question,
-            &citation,
-            item,
-            evidence,
-            &reply.logprobs,
+        let near = self.nearness(question, &citation.quote, item).await;
+        let signals = Signals {
+            near_quote: near.map(|(quote, _)| quote),
+            near_passage: near.map(|(_, passage)| passage),
             verdict,
-        );
+            ..Signals::of_texts(question, &citation.quote, &item.text)
+        };
         let probability = signals.probability();
         tracing::debug!(?signals, probability, "judged a quotation");
         let citation = Citation {
@@ -299,6 +301,27 @@ impl Answerer {
             messages,
             probability,
         })
+    }
+
+    /// How near question and quotation, and question and passage, are in meaning (cosines); `None`
+    /// when the embedder is missing.
+    async fn nearness(&self, question: &str, quote: &str, item: &Evidence) -> Option<(f32, f32)> {
+        let mut texts = vec![question.to_owned(), quote.to_owned()];
+        if item.scores.dense.is_none() {
+            texts.push(item.text.clone());
+        }
+        let vectors = self
+            .parts
+            .embedder
+            .embed(texts, EmbedKind::Query)
+            .await
+            .ok()?;
+        let near_quote = cosine(vectors.first()?, vectors.get(1)?);
+        let near_passage = match item.scores.dense {
+            Some(cosine) => cosine,
+            None => cosine(vectors.first()?, vectors.get(2)?),
+        };
+        Some((near_quote, near_passage))
     }
 
     /// Records the turn, after the answer was given: an asker who leaves at once loses nothing.
@@ -368,15 +391,24 @@ fn quotation(reply: &str) -> Option<String> {
     })
 }
 
-/// The probability of "yes" as the verifier's one token gives it; `None` when it wrote neither word
-/// or the server gives no probabilities.
-fn yes_probability(reply: &Reply) -> Option<f32> {
+/// The log-odds of "yes" as the verifier's one token gives them, cut to ±5; `None` when it wrote neither
+/// word or the server gives no probabilities.
+fn yes_log_odds(reply: &Reply) -> Option<f32> {
     let probability = reply.logprobs.first()?.logprob.exp().clamp(0.0, 1.0);
     match reply.text.trim().to_lowercase().as_str() {
-        "yes" => Some(probability),
-        "no" => Some(1.0 - probability),
+        "yes" => Some(log_odds(probability)),
+        "no" => Some(-log_odds(probability)),
         _ => None,
     }
+}
+
+fn log_odds(probability: f32) -> f32 {
+    (probability / (1.0 - probability)).ln().clamp(-5.0, 5.0)
+}
+
+/// The cosine of two unit vectors.
+fn cosine(a: &Embedding, b: &Embedding) -> f32 {
+    a.0.iter().zip(&b.0).map(|(a, b)| a * b).sum()
 }
 
 impl Course {
@@ -457,11 +489,13 @@ mod tests {
                 logprob: p.ln(),
             }],
         };
-        assert!((yes_probability(&reply("Yes", 0.9)).unwrap() - 0.9).abs() < 1e-6);
-        assert!((yes_probability(&reply(" no", 0.9)).unwrap() - 0.1).abs() < 1e-6);
-        assert_eq!(yes_probability(&reply("maybe", 0.9)), None);
+        let nine = 9_f32.ln();
+        assert!((yes_log_odds(&reply("Yes", 0.9)).unwrap() - nine).abs() < 1e-4);
+        assert!((yes_log_odds(&reply(" no", 0.9)).unwrap() + nine).abs() < 1e-4);
+        assert_eq!(yes_log_odds(&reply("yes", 1.0)), Some(5.0));
+        assert_eq!(yes_log_odds(&reply("maybe", 0.9)), None);
         assert_eq!(
-            yes_probability(&Reply {
+            yes_log_odds(&Reply {
                 text: "yes".into(),
                 logprobs: vec![]
             }),
