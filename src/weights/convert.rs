@@ -2,19 +2,20 @@
 
 use std::path::Path;
 
-use super::{error::DiskError, manifest::Recipe};
+use super::{error::DiskError, manifest::Recipe, minilm};
 
 /// Why a conversion failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ConvertError {
     #[error(transparent)]
     Disk(#[from] DiskError),
-    /// Until `weights::minilm` lands.
-    #[error("this build has no converter for {0:?}")]
-    NoConverter(Recipe),
+    #[error(transparent)]
+    Minilm(#[from] minilm::ConvertError),
 }
 
-/// Writes `output` from `input`. Blocks. The same input gives the same bytes.
-pub fn run(recipe: Recipe, _input: &Path, _output: &Path) -> Result<(), ConvertError> {
-    Err(ConvertError::NoConverter(recipe))
+/// Writes `output` from `input`, down to the disk. Blocks. The same input gives the same bytes.
+pub fn run(recipe: Recipe, input: &Path, output: &Path) -> Result<(), ConvertError> {
+    match recipe {
+        Recipe::MinilmOnnx => Ok(minilm::convert_file(input, output)?),
+    }
 }

@@ -415,13 +415,7 @@ impl Run<'_> {
             source,
         })?;
         let written = temporary.clone();
-        let got = blocking(move || {
-            File::open(&written)
-                .and_then(|file| file.sync_all())
-                .map_err(DiskError::at("write", &written))?;
-            hash_file(&written)
-        })
-        .await?;
+        let got = blocking(move || hash_file(&written)).await?;
         if got != file.sha256 {
             return Err(PullError::ConvertedWrong {
                 path: file.path.clone(),
