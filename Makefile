@@ -5,7 +5,7 @@ CARGO   ?= cargo
 GRIOT   := target/release/griot
 PROFILE ?= default
 
-.PHONY: help setup build weights demo run test test-fast test-full bench lint fmt deny samples
+.PHONY: help setup build weights test-weights demo run test test-fast test-full bench lint fmt deny samples
 
 help: ## List what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -19,19 +19,23 @@ build: setup ## Build the daemon and its workers
 weights: build ## Fetch and verify the models' files (PROFILE=small for the smaller language model)
 	$(GRIOT) models pull --profile $(PROFILE)
 
+# The tests use both language models: answers are tested with one, the worker's protocol with the other.
+test-weights: weights
+	$(GRIOT) models pull qwen2.5-coder-0.5b-instruct
+
 demo: weights ## Ask the sample documents a question, in a temporary library
 	@scripts/demo.sh
 
 run: weights ## Keep the daemon running in the foreground, with your own library
 	$(GRIOT) serve
 
-test: weights ## Both test tiers
+test: test-weights ## Both test tiers
 	@scripts/test.sh fast full
 
 test-fast: setup ## The tests that need no weights
 	@scripts/test.sh fast
 
-test-full: weights ## The tests that need the real weights
+test-full: test-weights ## The tests that need the real weights
 	@scripts/test.sh full
 
 bench: weights ## Measure, and write bench-results/

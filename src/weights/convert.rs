@@ -1,0 +1,21 @@
+//! From the format that a source carries to the one that griot loads.
+
+use std::path::Path;
+
+use super::{error::DiskError, manifest::Recipe, minilm};
+
+/// Why a conversion failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ConvertError {
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    #[error(transparent)]
+    Minilm(#[from] minilm::ConvertError),
+}
+
+/// Writes `output` from `input`, down to the disk. Blocks. The same input gives the same bytes.
+pub fn run(recipe: Recipe, input: &Path, output: &Path) -> Result<(), ConvertError> {
+    match recipe {
+        Recipe::MinilmOnnx => Ok(minilm::convert_file(input, output)?),
+    }
+}
