@@ -11,7 +11,10 @@ mod confine;
 mod frames;
 mod self_test;
 
-use std::{fs::File, os::unix::process::ExitStatusExt, path::PathBuf, process::ExitStatus, process::Stdio, time::Duration};
+use std::{
+    fs::File, os::unix::process::ExitStatusExt, path::PathBuf, process::ExitStatus, process::Stdio,
+    time::Duration,
+};
 
 use tokio::{
     io::{AsyncRead, AsyncReadExt},
@@ -165,7 +168,8 @@ impl Extractor {
             return self.timed_out();
         }
         // Rust's allocator says this before it aborts.
-        let refused_memory = stderr.contains("memory allocation of") || stderr.contains("out of memory");
+        let refused_memory =
+            stderr.contains("memory allocation of") || stderr.contains("out of memory");
         // This side kills it only after a broken frame.
         let killed_by_the_kernel =
             status.signal() == Some(SIGKILL) && matches!(broken, Broken::Ended);

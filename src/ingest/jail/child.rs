@@ -43,7 +43,11 @@ pub(super) fn arguments(
         limits.max_text_bytes.to_string(),
         confinement.memory_bytes.to_string(),
         cpu_s.max(1).to_string(),
-        if plain { extension.to_owned() } else { String::new() },
+        if plain {
+            extension.to_owned()
+        } else {
+            String::new()
+        },
     ]
     .into_iter()
     .map(OsString::from)

@@ -9,9 +9,7 @@
 
 use std::collections::BTreeMap;
 
-use landlock::{
-    ABI, Access, AccessFs, AccessNet, Ruleset, RulesetAttr, RulesetStatus, Scope,
-};
+use landlock::{ABI, Access, AccessFs, AccessNet, Ruleset, RulesetAttr, RulesetStatus, Scope};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch};
 
@@ -32,9 +30,17 @@ pub(super) fn confine(memory_bytes: u64, cpu_s: u64) -> Vec<String> {
     };
     // Raised first, lowered last: a limit on open files would stop Landlock's own.
     try_to("stack limit", stack());
-    try_to("priority", rustix::process::nice(NICENESS).map(drop).map_err(|e| e.to_string()));
+    try_to(
+        "priority",
+        rustix::process::nice(NICENESS)
+            .map(drop)
+            .map_err(|e| e.to_string()),
+    );
     // Readers may ask for a pool of threads; they get the one thread there is.
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).use_current_thread().build_global();
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(1)
+        .use_current_thread()
+        .build_global();
     try_to("one thread", pool.map_err(|e| e.to_string()));
     try_to("Landlock", landlock());
     for (resource, most, what) in [
@@ -56,7 +62,11 @@ fn limit(resource: Resource, most: u64) -> Result<(), String> {
     let hard = most + u64::from(resource == Resource::Cpu);
     let wanted = Rlimit {
         current: Some(most),
-        maximum: Some(getrlimit(resource).maximum.map_or(hard, |now| now.min(hard))),
+        maximum: Some(
+            getrlimit(resource)
+                .maximum
+                .map_or(hard, |now| now.min(hard)),
+        ),
     };
     setrlimit(resource, wanted).map_err(|e| e.to_string())
 }
@@ -64,7 +74,10 @@ fn limit(resource: Resource, most: u64) -> Result<(), String> {
 fn stack() -> Result<(), String> {
     let now = getrlimit(Resource::Stack);
     let wanted = Rlimit {
-        current: Some(now.maximum.map_or(STACK_BYTES, |hard| hard.min(STACK_BYTES))),
+        current: Some(
+            now.maximum
+                .map_or(STACK_BYTES, |hard| hard.min(STACK_BYTES)),
+        ),
         maximum: now.maximum,
     };
     setrlimit(Resource::Stack, wanted).map_err(|e| e.to_string())
@@ -87,7 +100,7 @@ fn landlock() -> Result<(), String> {
 }
 
 /// Reading what is open, writing what is open, memory, time, randomness, and ending.
-const ALLOWED: [libc::c_long; 34] = [
+const ALLOWED: [libc::c_long; 29] = [
     libc::SYS_read,
     libc::SYS_readv,
     libc::SYS_write,
@@ -109,7 +122,6 @@ const ALLOWED: [libc::c_long; 34] = [
     libc::SYS_getrandom,
     libc::SYS_clock_gettime,
     libc::SYS_clock_getres,
-    libc::SYS_gettimeofday,
     libc::SYS_sched_yield,
     libc::SYS_sched_getaffinity,
     libc::SYS_getpid,
@@ -118,10 +130,6 @@ const ALLOWED: [libc::c_long; 34] = [
     libc::SYS_restart_syscall,
     libc::SYS_exit,
     libc::SYS_exit_group,
-    libc::SYS_getrlimit,
-    libc::SYS_getrusage,
-    libc::SYS_times,
-    libc::SYS_sysinfo,
 ];
 
 fn seccomp() -> Result<(), String> {

@@ -172,7 +172,9 @@ async fn document(
         document: mut extracted,
         text_bytes,
     } = announced;
-    if text_bytes > limits.max_text_bytes || extracted.pages.len() > limits.max_pages.max(1) as usize {
+    if text_bytes > limits.max_text_bytes
+        || extracted.pages.len() > limits.max_pages.max(1) as usize
+    {
         return Ok(Outcome::Failed(ExtractError::new(
             FailureCode::TooLarge,
             "the document holds more than the limits allow",
@@ -201,7 +203,11 @@ async fn frame(stream: &mut (impl AsyncRead + Unpin)) -> Result<(u8, Vec<u8>), B
     exact(stream, &mut head).await?;
     let [kind, a, b, c, d] = head;
     let length = u32::from_le_bytes([a, b, c, d]);
-    let most = if kind == DOCUMENT { MAX_DOCUMENT } else { MAX_PAYLOAD };
+    let most = if kind == DOCUMENT {
+        MAX_DOCUMENT
+    } else {
+        MAX_PAYLOAD
+    };
     if length > most {
         return Err(Broken::Unexpected("a frame that is too long"));
     }
@@ -301,7 +307,10 @@ mod tests {
         let Ok(Outcome::Failed(failure)) = parse(&bytes).await.0 else {
             panic!("no failure");
         };
-        assert_eq!((failure.code, failure.message.as_str()), (FailureCode::Damaged, "broken  [31m"));
+        assert_eq!(
+            (failure.code, failure.message.as_str()),
+            (FailureCode::Damaged, "broken  [31m")
+        );
     }
 
     #[tokio::test]
@@ -327,14 +336,19 @@ mod tests {
             ("a wrong count", |e| e.pages[0].chars -= 1),
             ("no pages", |e| e.pages.clear()),
             ("a section beyond", |e| e.sections[0].start = u64::MAX),
-            ("control characters", |e| e.text.replace_range(0..1, "\u{1}")),
+            ("control characters", |e| {
+                e.text.replace_range(0..1, "\u{1}")
+            }),
         ];
         for (what, lie) in lies {
             let mut lying = sample();
             lie(&mut lying);
             let bytes = stream(|w| w.document(lying).unwrap());
             let (read, _) = parse(&bytes).await;
-            assert!(matches!(read, Err(Broken::Unexpected(_))), "{what}: {read:?}");
+            assert!(
+                matches!(read, Err(Broken::Unexpected(_))),
+                "{what}: {read:?}"
+            );
         }
         let frames: [&[u8]; 6] = [
             b"GRIOTEX2",
@@ -346,7 +360,10 @@ mod tests {
         ];
         for bytes in frames {
             let (read, _) = parse(bytes).await;
-            assert!(matches!(read, Err(Broken::Unexpected(_))), "{bytes:?}: {read:?}");
+            assert!(
+                matches!(read, Err(Broken::Unexpected(_))),
+                "{bytes:?}: {read:?}"
+            );
         }
     }
 }
