@@ -6,6 +6,7 @@
 pub mod chunk;
 pub mod extract;
 mod folder;
+pub mod jail;
 mod library;
 mod originals;
 mod patience;

@@ -14,9 +14,101 @@
 //! characters of PDFs (`ﬁ`) become their letters. Every byte range of this module is half-open and
 //! counts bytes of that text.
 
+mod bidi;
+mod csv;
+mod decode;
+mod docx;
+mod draft;
+mod html;
+mod inline;
+mod markdown;
+mod package;
+mod pdf;
+mod sniff;
+mod table;
+mod text;
+mod xml;
+
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{Failure, FailureCode, MediaType, PageReport, PageState};
+
+/// Reads a document.
+///
+/// `name` is the file's name, which decides only between kinds of text. `progress` is called after each
+/// page.
+///
+/// # Errors
+/// See [`FailureCode`]; never `timed_out`, `out_of_memory` or `crashed`, which only the caller's limits
+/// can tell.
+pub fn extract(
+    bytes: &[u8],
+    name: &str,
+    limits: &Limits,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Extracted, ExtractError> {
+    if bytes.len() as u64 > limits.max_file_bytes {
+        return Err(ExtractError::new(
+            FailureCode::TooLarge,
+            format!(
+                "the file is larger than the limit of {} MiB (`ingest.max_file_bytes`); split it or raise the limit",
+                limits.max_file_bytes / (1024 * 1024)
+            ),
+        ));
+    }
+    let extracted = match sniff::media_type(bytes, name)? {
+        MediaType::Pdf => pdf::extract(bytes, limits, progress)?,
+        MediaType::Docx => docx::extract(bytes, limits)?,
+        MediaType::Markdown => markdown::extract(bytes, limits)?,
+        MediaType::Html => html::extract(bytes, limits)?,
+        MediaType::Csv => csv::extract(bytes, limits)?,
+        MediaType::Text => text::extract(bytes, limits)?,
+    };
+    if !extracted.paged {
+        progress(Progress { page: 1, of: 1 });
+    }
+    if extracted.text.trim().is_empty() {
+        return Err(ExtractError::new(
+            FailureCode::NoText,
+            if extracted.paged {
+                "none of its pages holds text; pictures of text are not read"
+            } else {
+                "the document holds no text"
+            },
+        ));
+    }
+    Ok(extracted)
+}
+
+/// A document without pages: one range over the whole text.
+fn unpaged(
+    media_type: MediaType,
+    engine: Engine,
+    title: Option<String>,
+    text: String,
+    sections: Vec<Section>,
+) -> Extracted {
+    let page = ExtractedPage {
+        page: 1,
+        start: 0,
+        end: text.len() as u64,
+        state: if text.trim().is_empty() {
+            PageState::Empty
+        } else {
+            PageState::Text
+        },
+        chars: text.chars().count() as u64,
+        engine,
+    };
+    Extracted {
+        media_type,
+        title,
+        text,
+        paged: false,
+        pages: vec![page],
+        sections,
+    }
+}
 
 /// What joins the headings of a section's path: `Chapter 2 › Results`.
 pub const PATH_SEPARATOR: &str = " › ";

@@ -1,0 +1,166 @@
+//! PDF pages through unpdf: layout analysis (columns, tables), fonts without Unicode tables, text from
+//! right to left in reading order.
+
+use std::{
+    ops::ControlFlow,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
+
+use unpdf::{
+    Block, ErrorKind, Page, PageSelection, PageStreamOptions, Paragraph, ParseEvent, ParseOptions,
+    PdfParser, Table,
+};
+
+use super::{
+    super::{ExtractError, inline::one_line, table::Row},
+    tidy::tidy,
+};
+
+/// A document that unpdf could open.
+pub(super) struct File {
+    parser: PdfParser,
+}
+
+/// A page's text with the headings that its font sizes suggest.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(super) struct Read {
+    pub(super) text: String,
+    pub(super) headings: Vec<Heading>,
+    /// The reader knows that it left text out: fonts or streams it could not decode, a layer of OCR it
+    /// found meaningless.
+    pub(super) incomplete: bool,
+}
+
+/// A heading of a page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Heading {
+    /// Byte offset in the page's text.
+    pub(super) start: usize,
+    pub(super) level: u8,
+    pub(super) words: String,
+}
+
+impl File {
+    /// Opens a file, with the empty password where it is encrypted.
+    ///
+    /// # Errors
+    /// `encrypted` or `damaged`.
+    pub(super) fn open(bytes: &[u8]) -> Result<Self, ExtractError> {
+        let opened = catch_unwind(AssertUnwindSafe(|| {
+            PdfParser::from_bytes_with_options(bytes, ParseOptions::new().sequential())
+        }));
+        match opened {
+            Ok(Ok(parser)) => Ok(Self { parser }),
+            Ok(Err(error)) => match error.kind() {
+                ErrorKind::Encrypted | ErrorKind::InvalidPassword => Err(super::encrypted()),
+                _ => Err(super::damaged(&error.to_string())),
+            },
+            Err(_) => Err(super::damaged("the reader gave up on it")),
+        }
+    }
+
+    pub(super) fn page_count(&self) -> usize {
+        self.parser.page_count() as usize
+    }
+
+    /// Hands every page to `take`, in order, with its index counting from 0; `None` for one that cannot
+    /// be read. Stops when `take` says so.
+    pub(super) fn pages(&self, take: &mut dyn FnMut(usize, Option<Read>) -> ControlFlow<()>) {
+        let count = self.page_count();
+        let mut next = 0;
+        while next < count {
+            let first = next;
+            let mut stopped = false;
+            let options = PageStreamOptions {
+                parallel: false,
+                pages: PageSelection::Range(first as u32 + 1..=count as u32),
+                window_size: 1,
+                ..PageStreamOptions::default()
+            };
+            // A panic loses one page: the next round begins after it.
+            let done = catch_unwind(AssertUnwindSafe(|| {
+                self.parser.for_each_page(options, |event| {
+                    let page = match event {
+                        ParseEvent::PageParsed(page) => Some(render(&page)),
+                        ParseEvent::PageFailed { .. } => None,
+                        _ => return ControlFlow::Continue(()),
+                    };
+                    let index = next;
+                    next += 1;
+                    let flow = take(index, page);
+                    stopped = flow.is_break();
+                    flow
+                })
+            }));
+            if stopped || (matches!(done, Ok(Ok(_))) && next >= count) {
+                return;
+            }
+            if next < count {
+                next += 1;
+                if take(next - 1, None).is_break() {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+fn render(page: &Page) -> Read {
+    let mut read = Read {
+        incomplete: page.suppressed_text_runs > 0
+            || page.undecodable_content_streams > 0
+            || page.undecoded_text_codes > 0
+            || page.ocr_text_suppressed,
+        ..Read::default()
+    };
+    for block in &page.elements {
+        let mut piece = String::new();
+        let mut level = None;
+        match block {
+            Block::Paragraph(paragraph) => {
+                piece = tidy(&paragraph.plain_text());
+                level = paragraph.heading_level();
+            }
+            Block::Table(table) => piece = rows(table),
+            block => {
+                block.append_plain_text(&mut piece);
+                piece = tidy(&piece);
+            }
+        }
+        if piece.is_empty() {
+            continue;
+        }
+        if !read.text.is_empty() {
+            read.text.push_str("\n\n");
+        }
+        if let Some(level) = level {
+            read.headings.push(Heading {
+                start: read.text.len(),
+                level,
+                words: one_line(&piece),
+            });
+        }
+        read.text.push_str(&piece);
+    }
+    read
+}
+
+fn rows(table: &Table) -> String {
+    let mut lines: Vec<String> = table.caption.iter().map(|c| one_line(&tidy(c))).collect();
+    let mut row = Row::default();
+    for cells in &table.rows {
+        for cell in &cells.cells {
+            let text: Vec<String> = cell.content.iter().map(Paragraph::plain_text).collect();
+            row.push(
+                &tidy(&text.join(" ")),
+                cell.colspan.into(),
+                cell.rowspan.into(),
+            );
+        }
+        let line = row.finish().join(" | ");
+        if !line.trim_matches([' ', '|']).is_empty() {
+            lines.push(line);
+        }
+    }
+    lines.join("\n")
+}

@@ -1,0 +1,218 @@
+//! The only way the daemon reads documents: a child process per file, `griot extract`, that has one open
+//! file, no environment, no network and little of everything else. Whatever a hostile document does to
+//! the parsers ends there, as a [`FailureCode`] and a sentence.
+//!
+//! This side believes nothing the child says: frames are bounded before they are read, byte ranges are
+//! checked against the text, and a child that stops in the middle has failed. The other side is
+//! [`child_main`]; what it denies itself is in `confine`.
+
+mod child;
+mod confine;
+mod frames;
+mod self_test;
+
+use std::{
+    fs::File, os::unix::process::ExitStatusExt, path::PathBuf, process::ExitStatus, process::Stdio,
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncReadExt},
+    process::Command,
+};
+
+pub use child::child_main;
+
+use super::extract::{ExtractError, Extracted, Limits, Progress};
+use crate::domain::FailureCode;
+use frames::{Broken, Outcome};
+
+/// Bytes of the child's standard error that are kept, for telling one death from another.
+const MAX_STDERR: u64 = 16 * 1024;
+
+/// How much of the machine one child may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Confinement {
+    /// Wall-clock and CPU time.
+    pub timeout: Duration,
+    /// Bytes of address space, the program itself included (about 100 MiB).
+    pub memory_bytes: u64,
+}
+
+/// The same figures as the defaults of the settings `ingest.extract_*`.
+impl Default for Confinement {
+    fn default() -> Self {
+        Self {
+            timeout: Duration::from_secs(15),
+            memory_bytes: 512 * 1024 * 1024,
+        }
+    }
+}
+
+/// Reads documents in child processes. Cheap to clone; any number may run at once, so the caller bounds
+/// how many.
+#[derive(Debug, Clone)]
+pub struct Extractor {
+    program: PathBuf,
+    limits: Limits,
+    confinement: Confinement,
+    self_test: Option<String>,
+}
+
+impl Extractor {
+    /// `program` is the `griot` binary; see [`Extractor::of_this_program`].
+    #[must_use]
+    pub fn new(program: PathBuf, limits: Limits, confinement: Confinement) -> Self {
+        Self {
+            program,
+            limits,
+            confinement,
+            self_test: None,
+        }
+    }
+
+    /// Runs the program that calls this.
+    ///
+    /// # Errors
+    /// When the system does not tell where that is.
+    pub fn of_this_program(limits: Limits, confinement: Confinement) -> std::io::Result<Self> {
+        Ok(Self::new(std::env::current_exe()?, limits, confinement))
+    }
+
+    /// Makes the child misbehave in a named way once it is confined, instead of reading: how the tests
+    /// know that the walls hold.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn with_self_test(mut self, name: &str) -> Self {
+        self.self_test = Some(name.to_owned());
+        self
+    }
+
+    /// Reads `file` from its current position. `name` is the file's name; only its extension reaches the
+    /// child. `progress` is called after each page.
+    ///
+    /// Dropping the future kills the child.
+    ///
+    /// # Errors
+    /// See [`FailureCode`]; `internal` when the child cannot be started.
+    pub async fn extract(
+        &self,
+        file: File,
+        name: &str,
+        mut progress: impl FnMut(Progress) + Send,
+    ) -> Result<Extracted, ExtractError> {
+        let mut child = self
+            .command(file, name)
+            .spawn()
+            .map_err(|error| could_not_start(&error))?;
+        let (Some(mut stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
+            return Err(internal("the reader's output could not be opened"));
+        };
+        let reading = async {
+            let frames = async {
+                let read = frames::read(&mut stdout, &self.limits, &mut progress).await;
+                if read.is_err() {
+                    // It may still be writing; nothing it says counts any more. If it has ended
+                    // already there is nothing to kill.
+                    drop(child.start_kill());
+                }
+                read
+            };
+            tokio::join!(frames, collect(stderr))
+        };
+        let outcome = tokio::time::timeout(self.confinement.timeout, reading).await;
+        let Ok((outcome, stderr)) = outcome else {
+            // `kill` also waits, so that no zombie stays.
+            if let Err(error) = child.kill().await {
+                tracing::warn!(%error, "a reader that took too long could not be killed");
+            }
+            return Err(self.timed_out());
+        };
+        let status = child.wait().await;
+        match outcome {
+            Ok(Outcome::Read(extracted)) => Ok(*extracted),
+            Ok(Outcome::Failed(error)) => Err(error),
+            Err(broken) => {
+                let status = status.map_err(|e| internal(&format!("the reader was lost: {e}")))?;
+                Err(self.died(status, &stderr, &broken))
+            }
+        }
+    }
+
+    fn command(&self, file: File, name: &str) -> Command {
+        let extension = name.rsplit_once('.').map_or("", |(_, e)| e);
+        let mut command = Command::new(&self.program);
+        command
+            .arg("extract")
+            .args(child::arguments(&self.limits, &self.confinement, extension))
+            .env_clear()
+            .current_dir("/")
+            .stdin(Stdio::from(file))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            // Its own group: a Ctrl-C at the terminal is the daemon's to handle.
+            .process_group(0)
+            .kill_on_drop(true);
+        if let Some(test) = &self.self_test {
+            command.arg("--self-test").arg(test);
+        }
+        command
+    }
+
+    /// How it ended, when it did not say so itself.
+    fn died(&self, status: ExitStatus, stderr: &str, broken: &Broken) -> ExtractError {
+        // The numbers of signals on Linux for x86-64, AArch64 and RISC-V (signal(7)).
+        const SIGKILL: i32 = 9;
+        const SIGXCPU: i32 = 24;
+        if status.signal() == Some(SIGXCPU) {
+            return self.timed_out();
+        }
+        // Rust's allocator says this before it aborts.
+        let refused_memory =
+            stderr.contains("memory allocation of") || stderr.contains("out of memory");
+        // This side kills it only after a broken frame.
+        let killed_by_the_kernel =
+            status.signal() == Some(SIGKILL) && matches!(broken, Broken::Ended);
+        if refused_memory || killed_by_the_kernel {
+            return ExtractError::new(
+                FailureCode::OutOfMemory,
+                format!(
+                    "reading the file needs more than {} MiB of memory (`ingest.extract_memory_mib`); split it or raise the limit",
+                    self.confinement.memory_bytes / (1024 * 1024)
+                ),
+            );
+        }
+        tracing::info!(%status, %broken, "the reader of a document died");
+        ExtractError::new(
+            FailureCode::Crashed,
+            "the file made the reader crash, so it is damaged or made to do harm; open it in the program that made it and save it again",
+        )
+    }
+
+    fn timed_out(&self) -> ExtractError {
+        ExtractError::new(
+            FailureCode::TimedOut,
+            format!(
+                "reading the file took longer than {} s (`ingest.extract_timeout_s`); split it or raise the limit",
+                self.confinement.timeout.as_secs()
+            ),
+        )
+    }
+}
+
+/// The beginning of a stream; the rest is read too, so that the writer does not block.
+async fn collect(mut stream: impl AsyncRead + Unpin) -> String {
+    let mut kept = Vec::new();
+    // What cannot be read is not there; the exit status still tells.
+    drop((&mut stream).take(MAX_STDERR).read_to_end(&mut kept).await);
+    drop(tokio::io::copy(&mut stream, &mut tokio::io::sink()).await);
+    String::from_utf8_lossy(&kept).into_owned()
+}
+
+fn could_not_start(error: &std::io::Error) -> ExtractError {
+    internal(&format!("the reader could not be started ({error})"))
+}
+
+fn internal(message: &str) -> ExtractError {
+    ExtractError::new(FailureCode::Internal, message)
+}

@@ -1,0 +1,161 @@
+//! The child's side: deny itself everything, read standard input to its end, say what it was.
+//!
+//! One thread, and the main one: a second thread would need another heap arena (64 MiB of the address
+//! space) and the right to make threads. `griot extract` must therefore come here before any runtime is
+//! started.
+
+use std::{
+    ffi::OsString,
+    fs::File,
+    io::{self, Read},
+    os::fd::AsFd,
+    process::ExitCode,
+};
+
+use super::{
+    super::extract::{self, ExtractError, Extracted, Limits},
+    Confinement, confine, frames, self_test,
+};
+use crate::domain::FailureCode;
+
+/// What the child is told.
+struct Orders {
+    limits: Limits,
+    memory_bytes: u64,
+    cpu_s: u64,
+    /// Of the file's name.
+    extension: String,
+    self_test: Option<String>,
+}
+
+/// The arguments after `extract`; the reverse of [`parse`].
+pub(super) fn arguments(
+    limits: &Limits,
+    confinement: &Confinement,
+    extension: &str,
+) -> Vec<OsString> {
+    // Anything else would only be compared with the known ones.
+    let plain = extension.len() <= 16 && extension.bytes().all(|b| b.is_ascii_alphanumeric());
+    let cpu_s = confinement.timeout.as_secs_f64().ceil() as u64;
+    [
+        limits.max_file_bytes.to_string(),
+        limits.max_pages.to_string(),
+        limits.max_text_bytes.to_string(),
+        confinement.memory_bytes.to_string(),
+        cpu_s.max(1).to_string(),
+        if plain {
+            extension.to_owned()
+        } else {
+            String::new()
+        },
+    ]
+    .into_iter()
+    .map(OsString::from)
+    .collect()
+}
+
+fn parse(arguments: impl IntoIterator<Item = OsString>) -> Option<Orders> {
+    let mut words = arguments.into_iter().map(|a| a.into_string().ok());
+    let mut next = || words.next().flatten();
+    let orders = Orders {
+        limits: Limits {
+            max_file_bytes: next()?.parse().ok()?,
+            max_pages: next()?.parse().ok()?,
+            max_text_bytes: next()?.parse().ok()?,
+        },
+        memory_bytes: next()?.parse().ok()?,
+        cpu_s: next()?.parse().ok()?,
+        extension: next()?,
+        self_test: match next().as_deref() {
+            Some("--self-test") => Some(next()?),
+            Some(_) => return None,
+            None => None,
+        },
+    };
+    Some(orders)
+}
+
+/// Runs `griot extract`: `arguments` are those after the subcommand, the document is on standard input,
+/// frames go to standard output. Not for people.
+///
+/// Call it on the main thread, before anything else starts threads.
+#[must_use]
+pub fn child_main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let Some(orders) = parse(arguments) else {
+        // Somebody tried it by hand.
+        eprintln!("griot extract is run by griot itself; use `griot ingest FILE`");
+        return ExitCode::from(2);
+    };
+    match serve(&orders) {
+        Ok(()) => ExitCode::SUCCESS,
+        // The daemon hung up; there is nobody to tell.
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+fn serve(orders: &Orders) -> io::Result<()> {
+    let input = File::from(io::stdin().as_fd().try_clone_to_owned()?);
+    let size = input.metadata()?.len();
+    let notes = confine::confine(orders.memory_bytes, orders.cpu_s);
+    // Panics are caught page by page; their messages may quote the document.
+    std::panic::set_hook(Box::new(|_| {}));
+    let mut out = frames::Writer::new(io::stdout().lock())?;
+    for note in notes {
+        out.note(&note)?;
+    }
+    if let Some(test) = &orders.self_test {
+        self_test::run(test);
+    }
+    match read(input, size, orders, &mut out) {
+        Ok(document) => out.document(document),
+        Err(failure) => out.failure(&failure),
+    }
+}
+
+fn read(
+    input: File,
+    size: u64,
+    orders: &Orders,
+    out: &mut frames::Writer<impl io::Write>,
+) -> Result<Extracted, ExtractError> {
+    let limits = &orders.limits;
+    // One byte more than allowed is enough to know; `extract` says so.
+    let most = limits.max_file_bytes.saturating_add(1);
+    // Reserved at once: a vector that doubles would need thrice the memory for a moment.
+    let mut bytes = Vec::with_capacity(size.min(most) as usize + 1);
+    input.take(most).read_to_end(&mut bytes).map_err(|error| {
+        ExtractError::new(
+            FailureCode::Internal,
+            format!("the stored file could not be read ({error})"),
+        )
+    })?;
+    let name = format!("document.{}", orders.extension);
+    extract::extract(&bytes, &name, limits, &mut |progress| {
+        // A daemon that no longer listens kills this process.
+        drop(out.progress(progress));
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn orders_come_through() {
+        let given = arguments(&Limits::default(), &Confinement::default(), "PDF");
+        let orders = parse(given.clone()).unwrap();
+        assert_eq!(orders.limits, Limits::default());
+        assert_eq!((orders.memory_bytes, orders.cpu_s), (512 * 1024 * 1024, 15));
+        assert_eq!((orders.extension.as_str(), orders.self_test), ("PDF", None));
+        assert!(parse(given[..5].to_vec()).is_none());
+        assert!(parse([given, vec!["--other".into()]].concat()).is_none());
+    }
+
+    #[test]
+    fn strange_extensions_do_not_travel() {
+        for strange in ["--self-test", "a b", "ü", &"x".repeat(17)] {
+            let given = arguments(&Limits::default(), &Confinement::default(), strange);
+            assert_eq!(given[5], "");
+        }
+    }
+}
