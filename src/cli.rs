@@ -1,1 +1,191 @@
-//! The command line.
+//! The command line: what can be typed, and which command does it. Commands talk to the running daemon
+//! over HTTP, except those that run it or look at this machine.
+//!
+//! Exit codes: 0 done, 1 failed, 2 wrong usage.
+
+mod ask;
+mod client;
+mod docs;
+mod doctor;
+mod failure;
+mod ingest;
+mod print;
+mod search;
+mod serve;
+mod status;
+
+use std::{ffi::OsString, io::IsTerminal, path::PathBuf, process::ExitCode};
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::{
+    config::{self, Env, Loaded, Overrides},
+    ingest::jail,
+};
+use client::Client;
+use failure::Failure;
+use print::Out;
+
+/// A local assistant that answers from your documents and shows the words each answer rests on.
+#[derive(Debug, Parser)]
+#[command(
+    name = "griot",
+    version,
+    propagate_version = true,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    after_help = "Example:\n  griot serve &\n  griot ingest ~/papers --wait\n  griot ask \"When is rent due?\""
+)]
+struct Arguments {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command understands.
+#[derive(Debug, Args)]
+struct Global {
+    /// Settings file [default: griot/griot.toml in the XDG config folder].
+    #[arg(long, global = true, value_name = "FILE", env = "GRIOT_CONFIG")]
+    config: Option<PathBuf>,
+    /// Where the daemon listens [default: `server.listen` of the settings].
+    #[arg(long, global = true, value_name = "URL", env = "GRIOT_URL")]
+    url: Option<String>,
+    /// The key, where the daemon wants one.
+    #[arg(
+        long,
+        global = true,
+        value_name = "KEY",
+        env = "GRIOT_API_KEY",
+        hide_env_values = true
+    )]
+    api_key: Option<String>,
+    /// Print JSON, for scripts.
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Serve(serve::Serve),
+    Ingest(ingest::Ingest),
+    Ask(ask::Ask),
+    Search(search::Search),
+    Docs(docs::Docs),
+    Status(status::Status),
+    Doctor(doctor::Doctor),
+    /// Reads one file in a limited child process; started by the daemon, not by people.
+    #[command(hide = true, disable_help_flag = true)]
+    Extract {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        orders: Vec<OsString>,
+    },
+}
+
+/// What a command has at hand.
+struct Context {
+    global: Global,
+    env: Env,
+    out: Out,
+}
+
+impl Context {
+    /// Every setting; `flags` win over the rest.
+    fn settings(&self, flags: &Overrides) -> Result<Loaded, Failure> {
+        Ok(config::load(
+            flags,
+            &self.env,
+            self.global.config.as_deref(),
+        )?)
+    }
+
+    /// The way to the daemon.
+    fn client(&self) -> Result<Client, Failure> {
+        let url = match &self.global.url {
+            Some(url) => url.clone(),
+            None => client::url_of(self.settings(&Overrides::default())?.config.server.listen),
+        };
+        Ok(Client::new(&url, self.global.api_key.as_deref())?)
+    }
+
+    fn json(&self) -> bool {
+        self.global.json
+    }
+}
+
+/// Runs the command of this process's arguments.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    if let Command::Extract { orders } = arguments.command {
+        // Before anything that starts threads: the child is about to limit itself.
+        return jail::child_main(orders);
+    }
+    let context = Context {
+        global: arguments.global,
+        env: Env::of_process(),
+        out: Out::new(std::io::stdout().is_terminal()),
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: the threads of the program cannot be started: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let done = runtime.block_on(run(arguments.command, context));
+    // What still runs was told to stop and had its time.
+    runtime.shutdown_background();
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+async fn run(command: Command, context: Context) -> Result<(), Failure> {
+    match command {
+        Command::Serve(serve) => serve.run(context).await,
+        Command::Ingest(ingest) => ingest.run(context).await,
+        Command::Ask(ask) => ask.run(context).await,
+        Command::Search(search) => search.run(context).await,
+        Command::Docs(docs) => docs.run(context).await,
+        Command::Status(status) => status.run(context).await,
+        Command::Doctor(doctor) => doctor.run(context).await,
+        Command::Extract { .. } => unreachable!("main() has run it"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_fit_together() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_shows_an_example() {
+        fn check(command: &clap::Command, path: &str) {
+            let path = format!("{path} {}", command.get_name());
+            if command.is_hide_set() || command.get_name() == "help" {
+                return;
+            }
+            let after = command
+                .get_after_help()
+                .or(command.get_after_long_help())
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            assert!(after.contains("Example"), "{path} has no example");
+            for inner in command.get_subcommands() {
+                check(inner, &path);
+            }
+        }
+        check(&Arguments::command(), "");
+    }
+}

@@ -1,1 +1,208 @@
-//! The HTTP edge.
+//! The HTTP edge: routes, limits, who may call, and errors as problems. It turns requests into calls
+//! of the services and their results into the shapes of the contract; it decides nothing else.
+
+mod extract;
+mod guard;
+mod health;
+mod knowledge;
+mod metrics;
+mod openapi;
+pub mod problem;
+mod rag;
+mod serve;
+mod upload;
+mod wire;
+
+use std::{any::Any, sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, OriginalUri},
+    http::Method,
+    middleware,
+    response::{IntoResponse, Response},
+};
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::sync::Semaphore;
+use tower_http::{catch_panic::CatchPanicLayer, timeout::RequestBodyTimeoutLayer};
+use utoipa::openapi::OpenApi;
+use utoipa_axum::{
+    router::{OpenApiRouter, UtoipaMethodRouterExt},
+    routes,
+};
+
+use crate::{
+    answer::Answerer,
+    catalog::Catalog,
+    config::{NotAKeyHash, ServerConfig},
+    domain::Collection,
+    health::Board,
+    ingest::Library,
+};
+pub use problem::{Code, Problem};
+pub use serve::serve;
+
+/// How long the next bytes of a body may take.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Searches for passages at once, for each question that may be answered at once. They are short.
+const SEARCHES_PER_QUESTION: usize = 4;
+
+/// What the edge is given to work with.
+pub struct Parts {
+    pub library: Arc<Library>,
+    pub answerer: Arc<Answerer>,
+    pub board: Arc<Board>,
+    pub catalog: Arc<Catalog>,
+    pub server: ServerConfig,
+    /// Where documents go when the request names no collection.
+    pub default_collection: Collection,
+    pub metrics: PrometheusHandle,
+}
+
+/// What every handler may use. Clones share everything.
+#[derive(Clone)]
+pub struct State(Arc<Shared>);
+
+struct Shared {
+    parts: Parts,
+    guard: guard::Guard,
+    questions: Arc<Semaphore>,
+    searches: Semaphore,
+    openapi: std::sync::OnceLock<Arc<OpenApi>>,
+}
+
+impl State {
+    /// The state of one daemon.
+    ///
+    /// # Errors
+    /// When an entry of `server.api_keys` is not a key's hash.
+    pub fn new(parts: Parts) -> Result<Self, NotAKeyHash> {
+        let questions = parts.server.max_questions.max(1);
+        Ok(Self(Arc::new(Shared {
+            guard: guard::Guard::new(&parts.server)?,
+            questions: Arc::new(Semaphore::new(questions)),
+            searches: Semaphore::new(questions * SEARCHES_PER_QUESTION),
+            openapi: std::sync::OnceLock::new(),
+            parts,
+        })))
+    }
+
+    fn library(&self) -> &Arc<Library> {
+        &self.0.parts.library
+    }
+
+    fn answerer(&self) -> &Arc<Answerer> {
+        &self.0.parts.answerer
+    }
+
+    fn board(&self) -> &Arc<Board> {
+        &self.0.parts.board
+    }
+
+    fn catalog(&self) -> &Arc<Catalog> {
+        &self.0.parts.catalog
+    }
+
+    fn metrics(&self) -> &PrometheusHandle {
+        &self.0.parts.metrics
+    }
+
+    fn default_collection(&self) -> &Collection {
+        &self.0.parts.default_collection
+    }
+
+    fn max_question_chars(&self) -> usize {
+        self.0.parts.server.max_question_chars
+    }
+
+    fn questions(&self) -> Arc<Semaphore> {
+        Arc::clone(&self.0.questions)
+    }
+
+    fn searches(&self) -> &Semaphore {
+        &self.0.searches
+    }
+
+    fn openapi(&self) -> Arc<OpenApi> {
+        Arc::clone(
+            self.0
+                .openapi
+                .get()
+                .expect("router() sets it before any request"),
+        )
+    }
+}
+
+/// All routes with everything around them.
+pub fn router(state: State) -> Router {
+    let server = &state.0.parts.server;
+    let upload_limit =
+        DefaultBodyLimit::max(usize::try_from(server.max_upload_bytes).unwrap_or(usize::MAX));
+    let body_limit =
+        DefaultBodyLimit::max(usize::try_from(server.max_body_bytes).unwrap_or(usize::MAX));
+    let (router, api) = OpenApiRouter::<State>::with_openapi(openapi::beginning())
+        .routes(routes!(knowledge::process))
+        .routes(routes!(knowledge::status))
+        .routes(routes!(knowledge::documents))
+        .routes(routes!(knowledge::document, knowledge::delete))
+        .routes(routes!(knowledge::text))
+        .routes(routes!(knowledge::original))
+        .routes(routes!(rag::query))
+        .routes(routes!(rag::context))
+        .routes(routes!(rag::context_search))
+        .routes(routes!(health::health))
+        .routes(routes!(health::incidents))
+        .routes(routes!(health::incident))
+        .routes(routes!(health::livez))
+        .routes(routes!(health::readyz))
+        .routes(routes!(metrics::metrics))
+        .routes(routes!(openapi::openapi))
+        .layer(body_limit)
+        .routes(routes!(upload::upload).layer(upload_limit))
+        .split_for_parts();
+    state
+        .0
+        .openapi
+        .get_or_init(|| Arc::new(openapi::complete(api)));
+    router
+        .fallback(unknown_route)
+        .method_not_allowed_fallback(unknown_method)
+        // From the innermost to the outermost.
+        .layer(RequestBodyTimeoutLayer::new(BODY_TIMEOUT))
+        .layer(middleware::from_fn_with_state(
+            state.0.guard.clone(),
+            guard::check,
+        ))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(middleware::from_fn(metrics::count))
+        .layer(middleware::from_fn(guard::harden))
+        .with_state(state)
+}
+
+async fn unknown_route(OriginalUri(uri): OriginalUri) -> Problem {
+    let path: String = uri.path().chars().take(200).collect();
+    Problem::new(
+        Code::RouteNotFound,
+        format!("nothing is served at {path}; GET /openapi.json lists what is"),
+    )
+}
+
+async fn unknown_method(method: Method, OriginalUri(uri): OriginalUri) -> Problem {
+    let path: String = uri.path().chars().take(200).collect();
+    Problem::new(
+        Code::MethodNotAllowed,
+        format!("{method} does not work at {path}; the `Allow` header lists what does"),
+    )
+}
+
+/// A handler panicked: a fault of ours that costs one response, not the daemon. The panic hook has
+/// already written where.
+fn panicked(_: Box<dyn Any + Send>) -> Response {
+    tracing::error!("a request handler panicked");
+    Problem::new(
+        Code::Internal,
+        "the request could not be served; the daemon's log says why",
+    )
+    .into_response()
+}

@@ -1,0 +1,110 @@
+//! `griot status`: each part, its breaker, open incidents.
+
+use clap::Args;
+use reqwest::Method;
+use serde::{Deserialize, Serialize};
+
+use super::{Context, Failure, print};
+use crate::domain::Incident;
+
+/// Show how the daemon and its parts are; exit code 1 when something is down
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  griot status\n  griot status --json | jq .status")]
+pub struct Status {}
+
+/// The daemon's own report.
+#[derive(Debug, Serialize, Deserialize)]
+struct Health {
+    status: String,
+    components: Vec<Component>,
+    incidents_open: u32,
+    version: String,
+    uptime_s: u64,
+}
+
+/// One part. Words stay words here, so that a newer daemon's can be shown too.
+#[derive(Debug, Serialize, Deserialize)]
+struct Component {
+    name: String,
+    state: String,
+    breaker: String,
+    since: jiff::Timestamp,
+    latency_ms: Option<u64>,
+    last_error: Option<String>,
+    restarts: u32,
+}
+
+#[derive(Debug, Deserialize)]
+struct Incidents {
+    incidents: Vec<Incident>,
+}
+
+impl Status {
+    pub async fn run(self, context: Context) -> Result<(), Failure> {
+        let client = context.client()?;
+        let health: Health = client
+            .json(client.request(Method::GET, &["api", "health"]))
+            .await?;
+        let something_down =
+            health.status == "down" || health.components.iter().any(|part| part.state == "down");
+        if context.json() {
+            context.out.json(&health)?;
+        } else {
+            let incidents: Incidents = client
+                .json(client.request(Method::GET, &["api", "incidents"]))
+                .await?;
+            show(&context, &health, &incidents.incidents)?;
+        }
+        if something_down {
+            Err(Failure::Said)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+fn show(context: &Context, health: &Health, incidents: &[Incident]) -> Result<(), Failure> {
+    let out = context.out;
+    out.line(&format!(
+        "griot {} is {}, up {}",
+        health.version,
+        health.status,
+        print::duration(health.uptime_s)
+    ))?;
+    let rows: Vec<Vec<String>> = health
+        .components
+        .iter()
+        .map(|part| {
+            vec![
+                part.name.clone(),
+                part.state.clone(),
+                part.breaker.clone(),
+                part.latency_ms
+                    .map_or_else(|| "-".to_owned(), |latency| format!("{latency} ms")),
+                part.restarts.to_string(),
+                part.last_error.clone().unwrap_or_default(),
+            ]
+        })
+        .collect();
+    out.table(
+        &[
+            "PART",
+            "STATE",
+            "BREAKER",
+            "LATENCY",
+            "RESTARTS",
+            "WHAT IS WRONG",
+        ],
+        &rows,
+    )?;
+    for incident in incidents
+        .iter()
+        .filter(|incident| incident.closed.is_none())
+    {
+        out.line(&format!(
+            "open incident {}: {} since {}: {}; {}",
+            incident.id, incident.component, incident.opened, incident.cause, incident.action
+        ))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,398 @@
+//! Who may call at all: the name the client used for us (DNS rebinding), the site a browser's call
+//! comes from, the API key, the length of the address. It does not know the routes, except the two
+//! that tell a supervisor whether we live.
+
+use std::{net::IpAddr, sync::Arc};
+
+use axum::{
+    extract::{Request, State},
+    http::{HeaderMap, HeaderValue, Uri, header, uri::Authority},
+    middleware::Next,
+    response::Response,
+};
+
+use super::problem::{Code, Problem};
+use crate::config::{ApiKeyHash, NotAKeyHash, ServerConfig};
+
+/// Bytes of an address (path and query). The longest useful one holds a question of 4,000
+/// characters, percent-encoded; longer questions go into a body.
+const MAX_URI: usize = 16 * 1024;
+
+/// Answered without a key, so that a supervisor or a load balancer needs none. They say nothing
+/// about documents.
+const OPEN_PATHS: [&str; 2] = ["/livez", "/readyz"];
+
+/// What is let in, parsed once from the settings.
+#[derive(Debug, Clone)]
+pub struct Guard {
+    keys: Arc<[ApiKeyHash]>,
+    /// Names without ports, in small letters.
+    allowed_hosts: Arc<[String]>,
+}
+
+impl Guard {
+    /// Reads keys and names of the settings.
+    ///
+    /// # Errors
+    /// When an entry of `server.api_keys` is not a key's hash.
+    pub fn new(config: &ServerConfig) -> Result<Self, NotAKeyHash> {
+        Ok(Self {
+            keys: config
+                .api_keys
+                .iter()
+                .map(|key| key.parse())
+                .collect::<Result<_, _>>()?,
+            allowed_hosts: config
+                .allowed_hosts
+                .iter()
+                .map(|host| {
+                    // A port may be written; it does not count.
+                    let name = host.parse::<Authority>();
+                    let name = name.as_ref().map_or(host.as_str(), Authority::host);
+                    bare(name).to_ascii_lowercase()
+                })
+                .collect(),
+        })
+    }
+
+    /// Whether callers need a key.
+    pub fn wants_key(&self) -> bool {
+        !self.keys.is_empty()
+    }
+
+    fn check(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
+        let length = uri.path_and_query().map_or(0, |text| text.as_str().len());
+        if length > MAX_URI {
+            return Err(Problem::new(
+                Code::UriTooLong,
+                format!(
+                    "the address has {length} bytes, at most {MAX_URI} are read; send a long \
+                     question with POST /api/rag/query"
+                ),
+            ));
+        }
+        let host = self.check_host(uri, headers)?;
+        self.check_origin(&host, headers)?;
+        if self.wants_key() && !OPEN_PATHS.contains(&uri.path()) {
+            self.check_key(headers)?;
+        }
+        Ok(())
+    }
+
+    /// A page on `evil.example` may let its own name point at 127.0.0.1 and then call us as its own
+    /// site. The browser still sends that name, so only names we know are answered. An IP address
+    /// cannot be pointed elsewhere and is always fine.
+    fn check_host(&self, uri: &Uri, headers: &HeaderMap) -> Result<String, Problem> {
+        let mut given = headers.get_all(header::HOST).iter();
+        let (first, second) = (given.next(), given.next());
+        let (Some(value), None) = (first, second) else {
+            return Err(Problem::new(
+                Code::Malformed,
+                "a request needs exactly one `Host` header",
+            ));
+        };
+        let name = host_of(value)?;
+        // The absolute form (`GET http://name/path`) names a host a second time (RFC 9112, 3.2.2).
+        let in_uri = uri.host().map(|host| bare(host).to_ascii_lowercase());
+        for name in in_uri.iter().chain([&name]) {
+            if !(is_ip(name) || is_local_name(name) || self.allowed_hosts.contains(name)) {
+                return Err(Problem::new(
+                    Code::HostNotAllowed,
+                    format!(
+                        "{name:?} is not a name of this machine; use 127.0.0.1, or add the name to \
+                         `server.allowed_hosts`"
+                    ),
+                ));
+            }
+        }
+        Ok(name)
+    }
+
+    /// Browsers say which site a call comes from. Ours, this machine's and the configured ones may
+    /// call; the web at large may not, whatever it hopes to do without reading the response.
+    ///
+    /// An IP address is not enough here, unlike in `Host`: a page can be served from one.
+    fn check_origin(&self, host: &str, headers: &HeaderMap) -> Result<(), Problem> {
+        let refused = |origin: &str| {
+            Problem::new(
+                Code::OriginNotAllowed,
+                format!(
+                    "the call comes from {origin}; if that site is yours, add its name to \
+                     `server.allowed_hosts`"
+                ),
+            )
+        };
+        let Some(origin) = headers.get(header::ORIGIN) else {
+            // Calls without an Origin (images, links, scripts) still carry this one.
+            let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
+            return match site {
+                Some(b"cross-site") => Err(refused("another site")),
+                _ => Ok(()),
+            };
+        };
+        let origin = origin.to_str().unwrap_or("null");
+        let name = origin
+            .parse::<Uri>()
+            .ok()
+            .filter(|uri| matches!(uri.scheme_str(), Some("http" | "https")))
+            .and_then(|uri| Some(bare(uri.host()?).to_ascii_lowercase()));
+        match name {
+            Some(name)
+                if name == host
+                    || is_local_name(&name)
+                    || is_loopback(&name)
+                    || self.allowed_hosts.contains(&name) =>
+            {
+                Ok(())
+            }
+            _ => Err(refused(&format!("{origin:?}"))),
+        }
+    }
+
+    fn check_key(&self, headers: &HeaderMap) -> Result<(), Problem> {
+        let bearer = headers
+            .get(header::AUTHORIZATION)
+            .and_then(|value| value.to_str().ok())
+            .and_then(|value| {
+                let (scheme, key) = value.split_once(' ')?;
+                // Schemes are compared without case (RFC 9110, 11.1).
+                scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
+            });
+        let named = headers
+            .get("x-api-key")
+            .and_then(|value| value.to_str().ok());
+        let Some(key) = bearer.or(named) else {
+            return Err(Problem::new(
+                Code::Unauthorized,
+                "send the API key as `Authorization: Bearer KEY` or `X-API-Key: KEY`",
+            ));
+        };
+        // Every hash is compared, so that the time does not tell which one came near.
+        let known = self
+            .keys
+            .iter()
+            .fold(false, |known, hash| known | hash.matches(key));
+        if known {
+            Ok(())
+        } else {
+            Err(Problem::new(
+                Code::Unauthorized,
+                "the API key is not one of `server.api_keys`",
+            ))
+        }
+    }
+}
+
+/// The middleware around every route.
+pub async fn check(
+    State(guard): State<Guard>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    guard.check(request.uri(), request.headers())?;
+    Ok(next.run(request).await)
+}
+
+/// Headers on every response: whatever a document holds, a browser must neither guess a type for it,
+/// nor run it, nor frame it, nor keep it.
+pub async fn harden(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'none'; frame-ancestors 'none'; sandbox",
+        ),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::CACHE_CONTROL, "no-store"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    headers.insert(
+        "cross-origin-resource-policy",
+        HeaderValue::from_static("same-origin"),
+    );
+    response
+}
+
+/// The name in a `Host` header, in small letters, without port, brackets and final dot.
+fn host_of(value: &HeaderValue) -> Result<String, Problem> {
+    value
+        .to_str()
+        .ok()
+        .and_then(|text| text.parse::<Authority>().ok())
+        // `user@host` is no Host header, and a way to confuse whoever reads it.
+        .filter(|authority| !authority.as_str().contains('@') && !authority.host().is_empty())
+        .map(|authority| bare(authority.host()).to_ascii_lowercase())
+        .ok_or_else(|| Problem::new(Code::Malformed, "the `Host` header is not a host name"))
+}
+
+/// Without the brackets of an IPv6 address and the final dot of a full name.
+fn bare(host: &str) -> &str {
+    let host = host.strip_suffix('.').unwrap_or(host);
+    host.strip_prefix('[')
+        .and_then(|inner| inner.strip_suffix(']'))
+        .unwrap_or(host)
+}
+
+fn is_ip(name: &str) -> bool {
+    name.parse::<IpAddr>().is_ok()
+}
+
+fn is_loopback(name: &str) -> bool {
+    name.parse::<IpAddr>()
+        .is_ok_and(|address| address.to_canonical().is_loopback())
+}
+
+/// `localhost` and its subdomains never leave the machine (RFC 6761, section 6.3).
+fn is_local_name(name: &str) -> bool {
+    name == "localhost" || name.ends_with(".localhost")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "griot_a-key-for-this-test";
+
+    fn guard(keys: bool) -> Guard {
+        let config = ServerConfig {
+            api_keys: keys
+                .then(|| ApiKeyHash::of(KEY).to_string())
+                .into_iter()
+                .collect(),
+            allowed_hosts: vec!["Griot.home.arpa".to_owned(), "papers.lan:7470".to_owned()],
+            ..ServerConfig::default()
+        };
+        Guard::new(&config).unwrap()
+    }
+
+    /// `lines` are headers as on the wire; the result is `ok` or the problem's name.
+    fn verdict(guard: &Guard, uri: &str, lines: &[&str]) -> &'static str {
+        let headers = lines
+            .iter()
+            .map(|line| {
+                let (name, value) = line.split_once(": ").unwrap();
+                (
+                    name.parse::<header::HeaderName>().unwrap(),
+                    HeaderValue::from_str(value).unwrap(),
+                )
+            })
+            .collect::<Vec<_>>();
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(name, value);
+        }
+        guard
+            .check(&uri.parse().unwrap(), &map)
+            .map_or_else(|problem| problem.code().name(), |()| "ok")
+    }
+
+    #[test]
+    fn hosts() {
+        let check = |host: &str, expected: &str| {
+            let line = format!("host: {host}");
+            assert_eq!(verdict(&guard(false), "/", &[&line]), expected, "{host}");
+        };
+        check("127.0.0.1:7470", "ok");
+        check("localhost", "ok");
+        check("LOCALHOST.:7470", "ok");
+        check("griot.localhost", "ok");
+        check("[::1]:7470", "ok");
+        check("192.168.1.20:7470", "ok");
+        check("griot.home.arpa:7470", "ok");
+        check("papers.lan", "ok");
+        check("evil.example", "host-not-allowed");
+        check("evil.example:7470", "host-not-allowed");
+        check("127.0.0.1.evil.example", "host-not-allowed");
+        check("localhost.evil.example", "host-not-allowed");
+        check("notlocalhost", "host-not-allowed");
+        check("localhost@evil.example", "malformed-request");
+        check("a b", "malformed-request");
+        check("", "malformed-request");
+    }
+
+    #[test]
+    fn one_host_and_the_same_rule_for_the_absolute_form() {
+        let guard = guard(false);
+        assert_eq!(verdict(&guard, "/", &[]), "malformed-request");
+        let two = ["host: localhost", "host: localhost"];
+        assert_eq!(verdict(&guard, "/", &two), "malformed-request");
+        let uri = "http://evil.example/api/health";
+        assert_eq!(
+            verdict(&guard, uri, &["host: localhost"]),
+            "host-not-allowed"
+        );
+    }
+
+    #[test]
+    fn origins() {
+        let check = |lines: &[&str], expected: &str| {
+            let lines: Vec<&str> = ["host: 192.168.1.20:7470"]
+                .iter()
+                .chain(lines)
+                .copied()
+                .collect();
+            assert_eq!(verdict(&guard(false), "/", &lines), expected, "{lines:?}");
+        };
+        check(&[], "ok");
+        check(&["origin: http://192.168.1.20:7470"], "ok");
+        check(&["origin: http://localhost:5173"], "ok");
+        check(&["origin: http://127.0.0.1:5173"], "ok");
+        check(&["origin: http://[::1]:5173"], "ok");
+        check(&["origin: https://griot.home.arpa"], "ok");
+        check(&["origin: https://evil.example"], "origin-not-allowed");
+        // An address that a page can be served from is not ours just because it is an address.
+        check(&["origin: http://203.0.113.5"], "origin-not-allowed");
+        check(&["origin: null"], "origin-not-allowed");
+        check(&["origin: file://"], "origin-not-allowed");
+        check(
+            &["origin: chrome-extension://localhost"],
+            "origin-not-allowed",
+        );
+        check(
+            &["origin: http://localhost.evil.example"],
+            "origin-not-allowed",
+        );
+        check(&["sec-fetch-site: cross-site"], "origin-not-allowed");
+        check(&["sec-fetch-site: same-origin"], "ok");
+        check(&["sec-fetch-site: none"], "ok");
+    }
+
+    #[test]
+    fn keys() {
+        let check = |uri: &str, lines: &[&str], expected: &str| {
+            let lines: Vec<&str> = ["host: localhost"].iter().chain(lines).copied().collect();
+            assert_eq!(verdict(&guard(true), uri, &lines), expected, "{lines:?}");
+        };
+        let bearer = format!("authorization: Bearer {KEY}");
+        let lower = format!("authorization: bearer {KEY}");
+        let named = format!("x-api-key: {KEY}");
+        check("/api/health", &[&bearer], "ok");
+        check("/api/health", &[&lower], "ok");
+        check("/api/health", &[&named], "ok");
+        check("/api/health", &[], "unauthorized");
+        check("/api/health", &["x-api-key: "], "unauthorized");
+        check("/api/health", &["x-api-key: griot_a-key"], "unauthorized");
+        check(
+            "/api/health",
+            &["authorization: Basic Z3Jpb3Q="],
+            "unauthorized",
+        );
+        check("/livez", &[], "ok");
+        check("/readyz", &[], "ok");
+        check("/livez/", &[], "unauthorized");
+        check("/metrics", &[], "unauthorized");
+        check("/openapi.json", &[], "unauthorized");
+    }
+
+    #[test]
+    fn long_addresses() {
+        let lines = ["host: localhost"];
+        let fits = format!("/{}", "a".repeat(MAX_URI - 1));
+        assert_eq!(verdict(&guard(false), &fits, &lines), "ok");
+        let over = format!("/{}", "a".repeat(MAX_URI));
+        assert_eq!(verdict(&guard(false), &over, &lines), "uri-too-long");
+    }
+}

@@ -1,0 +1,472 @@
+//! What goes over HTTP, with its schema: the shapes of the contract, made from the domain's types.
+//!
+//! The domain knows nothing of OpenAPI, so the schemas stand here; a field that the domain gains is a
+//! compile error in `From` only if it must be shown, never a silent change of the contract.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use utoipa::{
+    ToSchema,
+    openapi::schema::{Object, ObjectBuilder, Type},
+};
+
+use crate::domain::{
+    self, AnswerId, Collection, Component, ConversationId, DocumentId, FailureCode, MediaType,
+    PageState, Sha256Hash, Stage, Status,
+};
+
+/// A text that is one of a few words.
+fn one_of(words: impl IntoIterator<Item = &'static str>) -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .enum_values(Some(words))
+        .build()
+}
+
+fn status() -> Object {
+    one_of(["queued", "processing", "searchable", "failed"])
+}
+
+fn stage() -> Object {
+    one_of([
+        "waiting",
+        "extracting",
+        "chunking",
+        "embedding",
+        "publishing",
+        "done",
+    ])
+}
+
+fn page_state() -> Object {
+    one_of(["text", "empty", "unreadable"])
+}
+
+fn failure_code() -> Object {
+    one_of([
+        "unsupported_type",
+        "damaged",
+        "encrypted",
+        "no_text",
+        "too_large",
+        "timed_out",
+        "out_of_memory",
+        "crashed",
+        "unavailable",
+        "internal",
+    ])
+}
+
+pub fn component() -> Object {
+    one_of([
+        "catalog",
+        "vector_store",
+        "embedder",
+        "language_model",
+        "transcriber",
+        "synthesizer",
+    ])
+}
+
+/// A document that was taken in.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Accepted {
+    #[schema(value_type = String, pattern = "^doc_[0-9a-f]{32}$")]
+    pub id: DocumentId,
+    pub name: String,
+    #[schema(schema_with = status)]
+    pub status: Status,
+    /// The same bytes were in this collection already; the id is that document's.
+    pub duplicate: bool,
+    /// Where to ask how far it has come.
+    pub location: String,
+}
+
+impl From<crate::ingest::Accepted> for Accepted {
+    fn from(accepted: crate::ingest::Accepted) -> Self {
+        Self {
+            location: format!("/api/knowledge/status/{}", accepted.id),
+            id: accepted.id,
+            name: accepted.name,
+            status: accepted.status,
+            duplicate: accepted.duplicate,
+        }
+    }
+}
+
+/// The documents of one request, in its order.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AcceptedList {
+    pub documents: Vec<Accepted>,
+}
+
+/// What became of a path, or of a document to be processed again.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Processed {
+    pub documents: Vec<Accepted>,
+    /// Files of the folder that were not taken.
+    pub skipped: Vec<Skipped>,
+}
+
+/// A file that was not taken.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Skipped {
+    pub path: String,
+    /// Why, for people.
+    pub reason: String,
+}
+
+impl From<crate::ingest::Skipped> for Skipped {
+    fn from(skipped: crate::ingest::Skipped) -> Self {
+        Self {
+            path: skipped.path.to_string_lossy().into_owned(),
+            reason: skipped.reason,
+        }
+    }
+}
+
+/// What one page gave.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Page {
+    /// Counting from 1.
+    pub page: u32,
+    /// Unicode characters of text.
+    pub chars: u64,
+    #[schema(schema_with = page_state)]
+    pub state: PageState,
+}
+
+/// Why a document failed.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Failure {
+    #[schema(schema_with = failure_code)]
+    pub code: FailureCode,
+    pub message: String,
+}
+
+/// A document and how far it has come.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Document {
+    #[schema(value_type = String, pattern = "^doc_[0-9a-f]{32}$")]
+    pub id: DocumentId,
+    pub name: String,
+    #[schema(value_type = Option<String>)]
+    pub media_type: Option<MediaType>,
+    /// Size of the original.
+    pub bytes: u64,
+    #[schema(value_type = String, pattern = "^[0-9a-f]{64}$")]
+    pub sha256: Sha256Hash,
+    #[schema(value_type = String)]
+    pub collection: Collection,
+    #[schema(value_type = Object)]
+    pub metadata: Map<String, Value>,
+    #[schema(schema_with = status)]
+    pub status: Status,
+    #[schema(schema_with = stage)]
+    pub stage: Stage,
+    /// Over the whole pipeline.
+    #[schema(minimum = 0.0, maximum = 1.0)]
+    pub progress: f32,
+    pub pages: Vec<Page>,
+    pub chunks: u64,
+    /// Times it was processed to the end.
+    pub revision: u32,
+    pub error: Option<Failure>,
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+    #[schema(value_type = String, format = DateTime)]
+    pub updated_at: Timestamp,
+}
+
+impl From<domain::Document> for Document {
+    fn from(document: domain::Document) -> Self {
+        Self {
+            id: document.id,
+            name: document.name,
+            media_type: document.media_type,
+            bytes: document.bytes,
+            sha256: document.sha256,
+            collection: document.collection,
+            metadata: document.metadata,
+            status: document.status,
+            stage: document.stage,
+            progress: document.progress,
+            pages: document
+                .pages
+                .into_iter()
+                .map(|page| Page {
+                    page: page.page,
+                    chars: page.chars,
+                    state: page.state,
+                })
+                .collect(),
+            chunks: document.chunks,
+            revision: document.revision,
+            error: document.error.map(|failure| Failure {
+                code: failure.code,
+                message: failure.message,
+            }),
+            created_at: document.created_at,
+            updated_at: document.updated_at,
+        }
+    }
+}
+
+/// A page of the library, newest documents first.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct DocumentList {
+    pub documents: Vec<Document>,
+    /// Give it as `cursor` for the next page; absent on the last one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, nullable = false)]
+    pub next_cursor: Option<DocumentId>,
+}
+
+/// What a delete removed, and from where.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Receipt {
+    #[schema(value_type = String, pattern = "^doc_[0-9a-f]{32}$")]
+    pub id: DocumentId,
+    pub name: String,
+    /// Chunks in the catalog, their words in the full-text index with them.
+    pub chunks: u64,
+    /// Points in the vector store.
+    pub points: u64,
+    /// Bytes of stored text.
+    pub text_bytes: u64,
+    /// `false` where another document still needs the same bytes.
+    pub original_removed: bool,
+    /// Conversation turns that quoted it.
+    pub turns: u64,
+    /// Parts that could not be reached: what they hold is removed as soon as they answer, and nothing
+    /// of the document is shown any more.
+    #[schema(schema_with = components)]
+    pub pending: Vec<Component>,
+}
+
+impl From<crate::ingest::Receipt> for Receipt {
+    fn from(receipt: crate::ingest::Receipt) -> Self {
+        Self {
+            id: receipt.id,
+            name: receipt.name,
+            chunks: receipt.chunks,
+            points: receipt.points,
+            text_bytes: receipt.text_bytes,
+            original_removed: receipt.original_removed,
+            turns: receipt.turns,
+            pending: receipt.pending,
+        }
+    }
+}
+
+/// How well a passage fits, by each way of looking; null where that way was not used.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Scores {
+    /// Cosine similarity.
+    pub dense: Option<f32>,
+    /// BM25.
+    pub lexical: Option<f32>,
+}
+
+/// A passage of a document. `text` is the stored text's bytes `start..end`.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Evidence {
+    /// Its number, from 1.
+    pub n: u32,
+    #[schema(value_type = String, pattern = "^doc_[0-9a-f]{32}$")]
+    pub document_id: DocumentId,
+    /// The document's name.
+    pub document: String,
+    pub page: Option<u32>,
+    pub section: Option<String>,
+    pub start: u64,
+    pub end: u64,
+    pub text: String,
+    pub score: f32,
+    pub scores: Scores,
+}
+
+impl From<domain::Evidence> for Evidence {
+    fn from(evidence: domain::Evidence) -> Self {
+        Self {
+            n: evidence.n,
+            document_id: evidence.document_id,
+            document: evidence.document,
+            page: evidence.page,
+            section: evidence.section,
+            start: evidence.start,
+            end: evidence.end,
+            text: evidence.text,
+            score: evidence.score,
+            scores: Scores {
+                dense: evidence.scores.dense,
+                lexical: evidence.scores.lexical,
+            },
+        }
+    }
+}
+
+/// The passages nearest to a query.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Context {
+    pub query: String,
+    pub passages: Vec<Evidence>,
+    /// Parts that were missing.
+    #[schema(schema_with = components)]
+    pub degraded: Vec<Component>,
+    pub took_ms: u64,
+}
+
+fn components() -> utoipa::openapi::schema::Array {
+    utoipa::openapi::schema::ArrayBuilder::new()
+        .items(component())
+        .build()
+}
+
+/// A proven quotation: `quote` is the stored text's bytes `start..end`.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Citation {
+    /// The number of the evidence it is taken from.
+    pub n: u32,
+    #[schema(value_type = String, pattern = "^doc_[0-9a-f]{32}$")]
+    pub document_id: DocumentId,
+    pub document: String,
+    pub page: Option<u32>,
+    pub section: Option<String>,
+    pub start: u64,
+    pub end: u64,
+    pub quote: String,
+    pub score: f32,
+}
+
+impl From<domain::Citation> for Citation {
+    fn from(citation: domain::Citation) -> Self {
+        Self {
+            n: citation.n,
+            document_id: citation.document_id,
+            document: citation.document,
+            page: citation.page,
+            section: citation.section,
+            start: citation.start,
+            end: citation.end,
+            quote: citation.quote,
+            score: citation.score,
+        }
+    }
+}
+
+/// Milliseconds since the question arrived (`retrieve`: its own duration).
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Timings {
+    pub retrieve: u64,
+    pub first_token: u64,
+    pub total: u64,
+}
+
+/// What the language model read and wrote.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Usage {
+    pub prompt_tokens: u64,
+    pub completion_tokens: u64,
+}
+
+/// An answer and what it rests on.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Answer {
+    #[schema(value_type = String, pattern = "^ans_[0-9a-f]{32}$")]
+    pub id: AnswerId,
+    pub question: String,
+    /// Markers like `[1]` point at `citations`.
+    pub answer: String,
+    /// `false` means: not in your documents.
+    pub supported: bool,
+    /// Parts that were missing while this was answered.
+    #[schema(schema_with = components)]
+    pub degraded: Vec<Component>,
+    pub citations: Vec<Citation>,
+    pub evidence: Vec<Evidence>,
+    #[schema(value_type = String, pattern = "^conv_[0-9a-f]{32}$")]
+    pub conversation_id: ConversationId,
+    /// null where the answer is extractive.
+    pub model: Option<String>,
+    pub timings_ms: Timings,
+    pub usage: Usage,
+}
+
+impl From<domain::Answer> for Answer {
+    fn from(answer: domain::Answer) -> Self {
+        Self {
+            id: answer.id,
+            question: answer.question,
+            answer: answer.answer,
+            supported: answer.supported,
+            degraded: answer.degraded,
+            citations: answer.citations.into_iter().map(Citation::from).collect(),
+            evidence: answer.evidence.into_iter().map(Evidence::from).collect(),
+            conversation_id: answer.conversation_id,
+            model: answer.model,
+            timings_ms: Timings {
+                retrieve: answer.timings_ms.retrieve,
+                first_token: answer.timings_ms.first_token,
+                total: answer.timings_ms.total,
+            },
+            usage: Usage {
+                prompt_tokens: answer.usage.prompt_tokens,
+                completion_tokens: answer.usage.completion_tokens,
+            },
+        }
+    }
+}
+
+/// A question.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Ask {
+    #[schema(min_length = 1, example = "When is rent due?")]
+    pub question: String,
+    /// Only documents of this collection.
+    #[serde(default)]
+    pub collection: Option<String>,
+    /// Follows up an earlier answer's `conversation_id`.
+    #[serde(default)]
+    pub conversation_id: Option<String>,
+    /// Passages to consider, 1 to 50.
+    #[serde(default)]
+    #[schema(minimum = 1, maximum = 50)]
+    pub top_k: Option<u32>,
+    /// Server-sent events instead of one object; also with `Accept: text/event-stream`.
+    #[serde(default)]
+    pub stream: Option<bool>,
+}
+
+/// What to process: exactly one of `path` and `id`.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Process {
+    /// A file or folder on the daemon's machine, inside `ingest.allowed_roots`.
+    #[serde(default)]
+    pub path: Option<String>,
+    /// A document to process again.
+    #[serde(default)]
+    pub id: Option<String>,
+    /// Where documents found under `path` go.
+    #[serde(default)]
+    pub collection: Option<String>,
+}
+
+/// An upload. The order of the fields does not matter.
+#[derive(Debug, ToSchema)]
+#[expect(
+    dead_code,
+    reason = "describes the multipart form; the handler reads it as a stream"
+)]
+pub struct Upload {
+    /// One part per file; the part's file name is the document's name.
+    #[schema(value_type = Vec<String>, format = Binary)]
+    file: Vec<String>,
+    /// Where the files go.
+    collection: Option<String>,
+    /// A JSON object to keep with the files.
+    metadata: Option<String>,
+}

@@ -1,0 +1,56 @@
+//! How the daemon says that it is well.
+
+use reqwest::StatusCode;
+use serde_json::json;
+
+use crate::app::{LEASE, TestApp};
+
+#[tokio::test]
+async fn probes_answer_without_asking_anything() {
+    let app = TestApp::start().await;
+    for path in ["/livez", "/readyz"] {
+        let reply = app.get(path).await;
+        assert_eq!(reply.status, StatusCode::OK);
+        assert_eq!(reply.json(), json!({ "status": "ok" }));
+    }
+    let health = app.get("/api/health").await.json();
+    for promised in "status components incidents_open version uptime_s".split(' ') {
+        assert!(!health[promised].is_null(), "{promised} is not in {health}");
+    }
+    assert_eq!(
+        app.get("/api/incidents").await.json(),
+        json!({ "incidents": [] })
+    );
+    let unknown = "/api/incidents/inc_00000000000000000000000000000000";
+    assert_eq!(app.get(unknown).await.verdict(), "404 incident-not-found");
+}
+
+#[tokio::test]
+async fn metrics_count_what_happened() {
+    let app = TestApp::start().await;
+    app.ingest("lease.txt", LEASE).await;
+    app.get("/nowhere/at/all").await;
+    let reply = app.get("/metrics").await;
+    assert!(reply.header("content-type").starts_with("text/plain"));
+    // Other tests of this process count too, so only that the series are there is certain.
+    for series in [
+        "griot_http_requests_total{method=\"POST\",route=\"/api/knowledge/upload\",status=\"202\"}",
+        "griot_http_requests_total{method=\"GET\",route=\"unmatched\",status=\"404\"}",
+        "griot_http_request_duration_seconds_bucket{route=\"/api/knowledge/upload\",le=\"1\"}",
+        "griot_uploads_total{duplicate=\"no\"}",
+        "griot_upload_bytes_total",
+        "griot_documents{status=\"searchable\"}",
+        "griot_chunks",
+        "griot_incidents_open 0",
+    ] {
+        assert!(
+            reply.text().contains(series),
+            "no {series} in\n{}",
+            reply.text()
+        );
+    }
+    assert!(
+        !reply.text().contains("/nowhere"),
+        "paths must not become labels"
+    );
+}

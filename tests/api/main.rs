@@ -1,0 +1,10 @@
+//! Everything over HTTP: the router that ships, on a real socket, with fakes behind the ports.
+
+mod app;
+mod guard;
+mod health;
+mod knowledge;
+mod problems;
+mod query;
+mod schema;
+mod stop;
