@@ -11,6 +11,7 @@ use std::{
 
 use jiff::Timestamp;
 use serde::Serialize;
+use tokio::sync::watch;
 
 use super::incidents::{Action, Incidents};
 use crate::domain::Component;
@@ -81,6 +82,8 @@ pub struct Board {
     /// Never held across an await.
     rows: Mutex<Vec<Row>>,
     incidents: Arc<Incidents>,
+    /// Marks every change of a component's state.
+    changed: watch::Sender<()>,
 }
 
 /// What is known of one part.
@@ -154,6 +157,7 @@ impl Board {
             started: Instant::now(),
             rows: Mutex::default(),
             incidents: Arc::default(),
+            changed: watch::Sender::new(()),
         })
     }
 
@@ -202,6 +206,12 @@ impl Board {
             version: env!("CARGO_PKG_VERSION"),
             uptime_s: self.started.elapsed().as_secs(),
         }
+    }
+
+    /// Changes whenever the state of a part does. A receiver sees changes from its making on.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
     }
 
     /// How one component does. None when the board has no place for it.
@@ -362,6 +372,10 @@ impl Slot {
                 .open(self.index, row.component, &row.part, cause);
         } else if matches!(after, ComponentState::Ok | ComponentState::Off) {
             self.board.incidents.close(self.index);
+        }
+        drop(rows);
+        if after != before {
+            self.board.changed.send_replace(());
         }
     }
 

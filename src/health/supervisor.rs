@@ -62,6 +62,8 @@ pub struct ChildSpec {
     name: String,
     /// Where to look first; else beside this program, else in `PATH`.
     path_variable: String,
+    /// Where it is, when that is known.
+    path: Option<PathBuf>,
     args: Vec<OsString>,
     needs: Vec<Needed>,
     patience: Patience,
@@ -77,6 +79,7 @@ impl ChildSpec {
         Self {
             name: name.into(),
             path_variable: path_variable.into(),
+            path: None,
             args: Vec::new(),
             needs: Vec::new(),
             patience: Patience::default(),
@@ -84,6 +87,13 @@ impl ChildSpec {
             stop_limit: Duration::from_secs(3),
             look_again: Duration::from_secs(10),
         }
+    }
+
+    /// The program at this path, looked for nowhere else.
+    #[must_use]
+    pub fn at(mut self, path: impl Into<PathBuf>) -> Self {
+        self.path = Some(path.into());
+        self
     }
 
     /// Its arguments.
@@ -94,7 +104,7 @@ impl ChildSpec {
     }
 
     /// A file without which it is not started; `otherwise` says to a person what to do about it. The
-    /// file is looked for again and again, so a pull while the daemon runs is enough.
+    /// file is looked for again and again, so a download while the daemon runs is enough.
     #[must_use]
     pub fn needs(mut self, path: impl Into<PathBuf>, otherwise: impl Into<String>) -> Self {
         self.needs.push(Needed {
@@ -134,7 +144,11 @@ impl ChildSpec {
 
     /// The program's path and that of every needed file checked, or what to do about what is missing.
     fn program(&self) -> Result<PathBuf, String> {
-        let program = find_program(&self.name, &self.path_variable)?;
+        let program = match &self.path {
+            Some(path) if path.is_file() => path.clone(),
+            Some(path) => return Err(format!("the program {} is missing", path.display())),
+            None => find_program(&self.name, &self.path_variable)?,
+        };
         match self.needs.iter().find(|needed| !needed.path.is_file()) {
             Some(needed) => Err(format!(
                 "{} is missing; {}",
@@ -243,7 +257,7 @@ impl Supervisor {
                                 worker = name,
                                 cause,
                                 wait_ms = wait.as_millis(),
-                                "{name} ended ({cause}); it is started again in {wait:.1?}"
+                                "{cause}; it is started again in {wait:.1?}"
                             );
                             wait
                         }
@@ -257,7 +271,7 @@ impl Supervisor {
                                 worker = name,
                                 cause,
                                 wait_ms = wait.as_millis(),
-                                "{name} keeps ending ({cause}); it is left alone for {wait:.1?}"
+                                "{name} keeps ending; it is left alone for {wait:.1?}. Last: {cause}"
                             );
                             wait
                         }
@@ -282,7 +296,7 @@ impl Supervisor {
         let (Some(stdin), Some(stdout), Some(stderr)) =
             (child.stdin.take(), child.stdout.take(), child.stderr.take())
         else {
-            return End::Ended("its pipes are missing".to_owned());
+            return End::Ended(format!("the pipes of {} are missing", self.spec.name));
         };
         tracing::debug!(worker = self.spec.name, pid = child.id(), "started");
         let last_words = LastWords::default();
@@ -298,7 +312,7 @@ impl Supervisor {
             RunEnd::Exited(status) => {
                 // Its last line may still be in the pipe.
                 let _ = tokio::time::timeout(Duration::from_millis(200), errors.finished()).await;
-                End::Ended(last_words.explain(status))
+                End::Ended(last_words.explain(&self.spec.name, status))
             }
             RunEnd::NotReady(why) => {
                 drop(stdin);
@@ -336,6 +350,7 @@ impl Supervisor {
     async fn watch(&self, child: &mut Child, stdout: ChildStdout) -> RunEnd {
         let mut stdout = BufReader::new(stdout);
         let limit = self.spec.start_limit;
+        let name = &self.spec.name;
         let url = tokio::select! {
             url = tokio::time::timeout(limit, read_url(&mut stdout)) => url,
             () = self.cancel.cancelled() => return RunEnd::Cancelled,
@@ -350,14 +365,14 @@ impl Supervisor {
             Ok(None) => {
                 return match tokio::time::timeout(limit, child.wait()).await {
                     Ok(status) => RunEnd::Exited(status),
-                    Err(_) => RunEnd::NotReady(
-                        "it closed its output without saying where it listens".to_owned(),
-                    ),
+                    Err(_) => RunEnd::NotReady(format!(
+                        "{name} closed its output without saying where it listens"
+                    )),
                 };
             }
             Err(_) => {
                 return RunEnd::NotReady(format!(
-                    "it did not say within {limit:?} where it listens"
+                    "{name} did not say within {limit:?} where it listens"
                 ));
             }
         }
@@ -426,16 +441,16 @@ impl LastWords {
     }
 
     /// Why it ended, as far as can be told.
-    fn explain(&self, status: std::io::Result<ExitStatus>) -> String {
-        let status = match status {
-            Ok(status) => status.to_string(),
-            Err(error) => format!("its status is unknown: {error}"),
+    fn explain(&self, name: &str, status: std::io::Result<ExitStatus>) -> String {
+        let ended = match status {
+            Ok(status) => format!("{name} ended ({status})"),
+            Err(error) => format!("{name} cannot be watched: {error}"),
         };
         let last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if last.is_empty() {
-            status
+            ended
         } else {
-            format!("{status}: {last}")
+            format!("{ended}: {last}")
         }
     }
 }

@@ -1,0 +1,323 @@
+//! Deadlines and breaker around ports that are in trouble. Time is paused.
+
+use std::{sync::Arc, time::Duration};
+
+use futures::StreamExt;
+use griot::{
+    domain::{Component, EmbedderIdentity},
+    health::{Board, BreakerState, ComponentState, Gate, Guarded, Limits},
+    ports::{
+        EmbedKind, Embedder, Filter, LanguageModel, PortError, VectorStore,
+        fakes::{Gate as Point, HashEmbedder, MemoryStore, Script, ScriptedModel, Trouble},
+    },
+};
+use tokio::time::{Instant, advance};
+
+use super::{read, request};
+
+const FIRST: Duration = Duration::from_secs(60);
+const BETWEEN: Duration = Duration::from_secs(10);
+
+/// A scripted language model behind a gate.
+struct Bench {
+    model: Arc<ScriptedModel>,
+    guarded: Guarded<dyn LanguageModel>,
+    board: Arc<Board>,
+}
+
+fn bench() -> Bench {
+    let board = Board::new();
+    let model = Arc::new(ScriptedModel::new());
+    let slot = board.slot(Component::LanguageModel, "fake");
+    let gate = Gate::new(slot, Limits::stream(FIRST, BETWEEN));
+    let guarded = Guarded::new(model.clone() as Arc<dyn LanguageModel>, gate);
+    Bench {
+        model,
+        guarded,
+        board,
+    }
+}
+
+impl Bench {
+    async fn ask(&self, script: Script) -> String {
+        self.model.push(script);
+        read(self.guarded.chat(request()).await).await
+    }
+
+    fn breaker(&self) -> BreakerState {
+        self.board.report().components[0].breaker
+    }
+
+    /// Faults until it rests.
+    async fn break_it(&self) {
+        for _ in 0..3 {
+            self.ask(Script::refuse(Trouble::Unavailable)).await;
+        }
+        assert_eq!(self.breaker(), BreakerState::Open);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn good_replies_pass_unchanged() {
+    let bench = bench();
+    assert_eq!(
+        bench.ask(Script::text("On the first.")).await,
+        "On the first.|done"
+    );
+    let component = &bench.board.report().components[0];
+    assert_eq!(component.state, ComponentState::Ok);
+    assert_eq!(component.latency_ms, Some(0));
+    assert_eq!(bench.guarded.name(), "scripted");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reply_that_does_not_begin_ends_at_its_deadline() {
+    let bench = bench();
+    let began = Instant::now();
+    assert_eq!(
+        bench.ask(Script::new().hang()).await,
+        "|language_model gave no answer within 60s"
+    );
+    assert_eq!(began.elapsed().as_secs(), 60);
+    assert_eq!(
+        bench.model.cancelled(),
+        1,
+        "the generation was left running"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_hangs_before_the_stream_ends_at_the_same_deadline() {
+    let bench = bench();
+    bench.model.trouble(Trouble::Hang);
+    let began = Instant::now();
+    assert_eq!(
+        bench.ask(Script::text("never")).await,
+        "|language_model gave no answer within 60s"
+    );
+    assert_eq!(began.elapsed().as_secs(), 60);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reply_that_stops_in_the_middle_ends_at_the_other_deadline() {
+    let bench = bench();
+    let began = Instant::now();
+    assert_eq!(
+        bench.ask(Script::new().delta("On ").hang()).await,
+        "On |language_model gave no answer within 10s"
+    );
+    assert_eq!(began.elapsed().as_secs(), 10);
+    assert_eq!(
+        bench.model.cancelled(),
+        1,
+        "the generation was left running"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reply_may_take_long_as_long_as_it_goes_on() {
+    let bench = bench();
+    let points: Vec<Point> = (0..20).map(|_| Point::new()).collect();
+    let mut script = Script::new();
+    for point in &points {
+        script = script.delta("x").wait(point);
+    }
+    bench.model.push(script);
+    let releaser = {
+        let points = points.clone();
+        tokio::spawn(async move {
+            for point in points {
+                point.reached().await;
+                tokio::time::sleep(BETWEEN - Duration::from_secs(1)).await;
+                point.release();
+            }
+        })
+    };
+    let long = griot::ports::ChatRequest {
+        max_tokens: 100,
+        ..request()
+    };
+    let began = Instant::now();
+    let said = read(bench.guarded.chat(long).await).await;
+    releaser.await.unwrap();
+    assert_eq!(said, format!("{}|done", "x".repeat(20)));
+    assert_eq!(began.elapsed().as_secs(), 180);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_reader_is_not_the_models_fault() {
+    let bench = bench();
+    bench.model.push(Script::text("On the first."));
+    let mut reply = bench.guarded.chat(request()).await.unwrap();
+    for _ in 0..3 {
+        assert!(reply.next().await.unwrap().is_ok());
+        advance(BETWEEN * 10).await;
+    }
+    assert!(reply.next().await.unwrap().is_ok(), "it was done");
+    assert!(reply.next().await.is_none());
+    assert_eq!(bench.breaker(), BreakerState::Closed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn faults_open_the_breaker_and_callers_are_told_at_once() {
+    let bench = bench();
+    bench.break_it().await;
+    let began = Instant::now();
+    let Err(error) = bench.guarded.chat(request()).await else {
+        panic!("it rests");
+    };
+    assert!(
+        matches!(error, PortError::Resting { retry_after, .. } if retry_after <= Duration::from_millis(2500)),
+        "{error}"
+    );
+    assert_eq!(began.elapsed(), Duration::ZERO);
+    assert_eq!(
+        bench.model.requests().len(),
+        3,
+        "it was asked while it rests"
+    );
+    assert_eq!(
+        bench.board.state(Component::LanguageModel),
+        Some(ComponentState::Down)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn faults_in_the_middle_of_a_reply_count_as_well() {
+    let bench = bench();
+    for _ in 0..3 {
+        bench
+            .ask(Script::new().delta("On ").fail(Trouble::Unavailable))
+            .await;
+    }
+    assert_eq!(bench.breaker(), BreakerState::Open);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_probe_decides_after_the_rest() {
+    let bench = bench();
+    bench.break_it().await;
+    advance(Duration::from_secs(3)).await;
+
+    let point = Point::new();
+    bench
+        .model
+        .push(Script::new().delta("On ").wait(&point).delta("it."));
+    let mut probe = bench.guarded.chat(request()).await.unwrap();
+    assert!(probe.next().await.unwrap().is_ok());
+    assert_eq!(bench.breaker(), BreakerState::HalfOpen);
+    let other = read(bench.guarded.chat(request()).await).await;
+    assert!(other.starts_with("|language_model rests"), "{other}");
+
+    point.release();
+    assert_eq!(read(Ok(probe)).await, "it.|done");
+    assert_eq!(bench.breaker(), BreakerState::Closed);
+    assert_eq!(bench.ask(Script::text("yes")).await, "yes|done");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_whose_client_left_is_given_to_the_next() {
+    let bench = bench();
+    bench.break_it().await;
+    advance(Duration::from_secs(3)).await;
+    bench.model.push(Script::new().delta("On ").hang());
+    let mut probe = bench.guarded.chat(request()).await.unwrap();
+    assert!(probe.next().await.unwrap().is_ok());
+    drop(probe);
+    assert_eq!(bench.model.cancelled(), 1);
+    assert_eq!(bench.ask(Script::text("yes")).await, "yes|done");
+    assert_eq!(bench.breaker(), BreakerState::Closed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn clients_that_leave_and_refusals_never_count() {
+    let bench = bench();
+    for _ in 0..20 {
+        bench.model.push(Script::new().hang());
+        let mut reply = bench.guarded.chat(request()).await.unwrap();
+        assert!(futures::poll!(reply.next()).is_pending());
+        drop(reply);
+        bench
+            .ask(Script::refuse(Trouble::Refused("no such model".into())))
+            .await;
+    }
+    bench.model.trouble(Trouble::Hang);
+    for _ in 0..20 {
+        let call = bench.guarded.chat(request());
+        tokio::pin!(call);
+        assert!(futures::poll!(call).is_pending());
+    }
+    assert_eq!(bench.breaker(), BreakerState::Closed);
+    let component = &bench.board.report().components[0];
+    assert_eq!(component.state, ComponentState::Ok, "{component:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_part_that_is_woken_is_asked_at_once() {
+    let bench = bench();
+    bench.break_it().await;
+    bench.guarded.gate().wake();
+    assert_eq!(bench.ask(Script::text("yes")).await, "yes|done");
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_method_of_a_store_has_its_deadline() {
+    let board = Board::new();
+    let store = Arc::new(MemoryStore::new());
+    let slot = board.slot(Component::VectorStore, "fake");
+    let limits = Limits::call(Duration::from_secs(5)).breaker(griot::health::breaker::Settings {
+        bucket: 1000,
+        ..Default::default()
+    });
+    let guarded = Guarded::new(
+        store.clone() as Arc<dyn VectorStore>,
+        Gate::new(slot, limits),
+    );
+    let identity = EmbedderIdentity {
+        model: "m".to_owned(),
+        dimension: 2,
+        max_tokens: 8,
+    };
+    guarded.open(&identity).await.unwrap();
+    assert_eq!(guarded.count(Filter::default()).await.unwrap(), 0);
+
+    store.trouble(Trouble::Hang);
+    let document = griot::domain::DocumentId::new();
+    let search = griot::ports::SearchRequest {
+        vector: griot::ports::QueryVector::Dense(griot::domain::Embedding(vec![1.0, 0.0])),
+        filter: Filter::default(),
+        limit: 1,
+    };
+    let limit = |result: Result<(), PortError>| match result {
+        Err(PortError::TimedOut { limit, .. }) => limit.as_secs(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(limit(guarded.open(&identity).await), 500);
+    assert_eq!(limit(guarded.upsert(Vec::new()).await), 30);
+    assert_eq!(limit(guarded.flush().await), 30);
+    assert_eq!(limit(guarded.delete(document, None).await), 30);
+    assert_eq!(limit(guarded.search(search).await.map(drop)), 5);
+    assert_eq!(limit(guarded.count(Filter::default()).await.map(drop)), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_large_batch_may_take_longer_than_a_question() {
+    let board = Board::new();
+    let embedder = Arc::new(HashEmbedder::new());
+    let gate = Gate::new(
+        board.slot(Component::Embedder, "fake"),
+        Limits::call(Duration::from_secs(5)),
+    );
+    let guarded = Guarded::new(embedder.clone() as Arc<dyn Embedder>, gate);
+    assert_eq!(guarded.identity(), embedder.identity());
+    assert_eq!(guarded.count_tokens("one two"), 2);
+    embedder.trouble(Trouble::Hang);
+    for (texts, seconds) in [(1, 6), (8, 13)] {
+        let texts = vec!["text".to_owned(); texts];
+        let result = guarded.embed(texts, EmbedKind::Passage).await;
+        assert!(
+            matches!(result, Err(PortError::TimedOut { limit, .. }) if limit.as_secs() == seconds),
+            "{result:?}"
+        );
+    }
+}

@@ -1,0 +1,182 @@
+//! When parts are probed, and how. Time is paused.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use griot::{
+    domain::Component,
+    health::{Board, ComponentState, Gate, Limits, Probe, Url, probes},
+    ports::{
+        Embedder, LanguageModel, PortError, VectorStore,
+        fakes::{HashEmbedder, MemoryStore, Script, ScriptedModel, Trouble},
+    },
+};
+use tokio::{
+    sync::watch,
+    time::{Instant, advance},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{check, until};
+
+const INTERVAL: Duration = Duration::from_secs(10);
+
+/// A part that counts how it is asked and can be broken.
+#[derive(Default)]
+struct Part {
+    broken: AtomicBool,
+    works: watch::Sender<usize>,
+    glances: watch::Sender<usize>,
+}
+
+impl Part {
+    fn answer(&self) -> Result<(), PortError> {
+        if self.broken.load(Ordering::SeqCst) {
+            Err(PortError::unavailable(Component::LanguageModel, "broken"))
+        } else {
+            Ok(())
+        }
+    }
+
+    fn counts(&self) -> (usize, usize) {
+        (*self.works.borrow(), *self.glances.borrow())
+    }
+}
+
+struct Bench {
+    part: Arc<Part>,
+    board: Arc<Board>,
+    gate: Arc<Gate>,
+    url: watch::Sender<Option<Url>>,
+    tracker: TaskTracker,
+    cancel: CancellationToken,
+}
+
+fn url(port: u16) -> Option<Url> {
+    Some(format!("http://127.0.0.1:{port}").parse().unwrap())
+}
+
+fn bench() -> Bench {
+    let board = Board::new();
+    let gate = Gate::new(
+        board.slot(Component::LanguageModel, "fake"),
+        Limits::call(Duration::from_secs(5)),
+    );
+    let bench = Bench {
+        part: Arc::default(),
+        board,
+        gate,
+        url: watch::Sender::new(None),
+        tracker: TaskTracker::new(),
+        cancel: CancellationToken::new(),
+    };
+    let (work, glance) = (bench.part.clone(), bench.part.clone());
+    Probe::new(
+        bench.gate.clone(),
+        check(move || {
+            work.works.send_modify(|n| *n += 1);
+            work.answer()
+        }),
+    )
+    .glance(check(move || {
+        glance.glances.send_modify(|n| *n += 1);
+        glance.answer()
+    }))
+    .supervised(bench.url.subscribe())
+    .start(INTERVAL, &bench.tracker, bench.cancel.clone());
+    bench
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_healthy_part_is_glanced_at_and_never_made_to_work() {
+    let bench = bench();
+    bench.url.send_replace(url(1));
+    let began = Instant::now();
+    let mut glances = bench.part.glances.subscribe();
+    glances.wait_for(|n| *n == 6).await.unwrap();
+    assert_eq!(began.elapsed().as_secs(), 50);
+    assert_eq!(bench.part.counts(), (0, 6));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_part_that_does_not_run_is_not_asked() {
+    let bench = bench();
+    advance(INTERVAL * 10).await;
+    assert_eq!(bench.part.counts(), (0, 0));
+    bench.url.send_replace(url(1));
+    let mut glances = bench.part.glances.subscribe();
+    glances.wait_for(|n| *n == 1).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_loss_is_noticed_and_a_recovery_is_proven_by_work() {
+    let bench = bench();
+    bench.url.send_replace(url(1));
+    bench.part.broken.store(true, Ordering::SeqCst);
+    until(&bench.board, |report| report.incidents_open == 1).await;
+    bench.part.broken.store(false, Ordering::SeqCst);
+    let (works, _) = bench.part.counts();
+    until(&bench.board, |report| {
+        report.components[0].state == ComponentState::Ok
+    })
+    .await;
+    assert!(bench.part.counts().0 > works, "nothing proved it");
+    assert_eq!(bench.board.report().incidents_open, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_part_that_was_started_anew_is_probed_at_once() {
+    let bench = bench();
+    bench.url.send_replace(url(1));
+    bench.part.broken.store(true, Ordering::SeqCst);
+    // Long enough broken for a long rest.
+    let mut works = bench.part.works.subscribe();
+    works.wait_for(|n| *n == 8).await.unwrap();
+    bench.part.broken.store(false, Ordering::SeqCst);
+    let began = Instant::now();
+    bench.url.send_replace(url(2));
+    until(&bench.board, |report| {
+        report.components[0].state == ComponentState::Ok
+    })
+    .await;
+    assert_eq!(began.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn probing_ends_with_the_daemon() {
+    let bench = bench();
+    bench.cancel.cancel();
+    bench.tracker.close();
+    bench.tracker.wait().await;
+}
+
+#[tokio::test]
+async fn the_work_of_each_port_is_real() {
+    let model = Arc::new(ScriptedModel::answering(|_| Script::text("yes and more")));
+    let work = probes::one_token(model.clone() as Arc<dyn LanguageModel>);
+    work().await.unwrap();
+    assert_eq!(model.requests()[0].max_tokens, 1);
+    model.push(Script::new().delta("y").fail(Trouble::Unavailable));
+    assert!(work().await.is_err(), "a reply that breaks is no proof");
+
+    let embedder = Arc::new(HashEmbedder::new());
+    let work = probes::one_vector(embedder.clone() as Arc<dyn Embedder>);
+    work().await.unwrap();
+    assert_eq!(embedder.embedded(), 1);
+    embedder.trouble(Trouble::Unavailable);
+    assert!(work().await.is_err());
+
+    let store = Arc::new(MemoryStore::new());
+    let work = probes::count_points(store.clone() as Arc<dyn VectorStore>);
+    assert!(
+        work().await.is_err(),
+        "a store that is not open does not count"
+    );
+    store.open(&embedder.identity()).await.unwrap();
+    work().await.unwrap();
+}
