@@ -19,6 +19,10 @@ pub struct Locator {
     pub end: u64,
 }
 
+/// Characters of a name or a heading that go before a chunk in an index: they shall help the chunk's
+/// own words, not drown them.
+const CONTEXT_CHARS: usize = 60;
+
 /// Which chunk: the document, the time it was processed, and the place in that order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ChunkKey {
@@ -50,28 +54,26 @@ pub struct Chunk {
 }
 
 impl Chunk {
-    /// The text as an index sees it: after the document's name and the section's headings, which often
-    /// hold the very words that the text itself takes for granted. Never shown, never quoted.
+    /// The text as an index sees it: after the document's name and the two innermost headings, which
+    /// often hold the very words that the text itself takes for granted. Never shown, never quoted.
     ///
-    /// A heading that the text begins with is not repeated.
+    /// A heading that the text begins with is not repeated, and a name without words (`2024-01`) left
+    /// out.
     #[must_use]
     pub fn in_context(&self, document_name: &str) -> String {
-        let name = Path::new(document_name)
-            .file_stem()
-            .and_then(|stem| stem.to_str())
-            .unwrap_or(document_name);
+        let stem = Path::new(document_name).file_stem();
+        let name = stem.and_then(|stem| stem.to_str()).unwrap_or(document_name);
         let name = name.replace(['_', '-', '.'], " ");
-        let headings = self
-            .locator
-            .section
-            .iter()
-            .flat_map(|path| path.split(" › "));
+        let path = self.locator.section.as_deref().unwrap_or_default();
+        let headings: Vec<_> = path.split(" › ").collect();
+        let innermost = &headings[headings.len().saturating_sub(2)..];
+
+        let own = self.text.trim_start_matches(['#', ' ']);
         let mut context = String::new();
-        for part in std::iter::once(name.as_str()).chain(headings) {
-            let part = part.trim();
+        for part in std::iter::once(name.as_str()).chain(innermost.iter().copied()) {
             let says_something = part.chars().filter(|c| c.is_alphabetic()).count() > 1;
-            if says_something && !self.text.trim_start_matches(['#', ' ']).starts_with(part) {
-                context.push_str(part);
+            if says_something && !own.starts_with(part.trim()) {
+                context.extend(part.trim().chars().take(CONTEXT_CHARS));
                 context.push('\n');
             }
         }
@@ -83,6 +85,44 @@ impl Chunk {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn context_goes_before_the_text() {
+        let check = |name: &str, section: Option<&str>, text: &str, expected: &str| {
+            let chunk = Chunk {
+                key: ChunkKey {
+                    document: DocumentId::new(),
+                    revision: 1,
+                    ordinal: 0,
+                },
+                locator: Locator {
+                    page: None,
+                    section: section.map(str::to_owned),
+                    start: 0,
+                    end: text.len() as u64,
+                },
+                text: text.to_owned(),
+            };
+            assert_eq!(chunk.in_context(name), expected);
+        };
+        check("my-lease_2024.pdf", None, "Rent", "my lease 2024\nRent");
+        check("2024-01.pdf", None, "Rent", "Rent");
+        check("", None, "", "");
+        check(
+            "a.md",
+            Some("One › Two › Three"),
+            "Text",
+            "Two\nThree\nText",
+        );
+        check(
+            "a.md",
+            Some("Lease › Rent"),
+            "## Rent\n\nDue",
+            "Lease\n## Rent\n\nDue",
+        );
+        let (long, cut) = ("x".repeat(200), "x".repeat(60));
+        check(&long, None, "Rent", &format!("{cut}\nRent"));
+    }
 
     #[test]
     fn point_ids_are_stable_and_distinct() {

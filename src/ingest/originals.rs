@@ -74,6 +74,18 @@ impl Originals {
         fs::metadata(self.path(sha256)).is_ok_and(|file| file.is_file() && file.len() == bytes)
     }
 
+    /// The file, opened for reading, if it is there in its full length.
+    pub(super) fn open_one(&self, sha256: Sha256Hash, bytes: u64) -> Result<fs::File, IngestError> {
+        let path = self.path(sha256);
+        let lost = |e| IngestError::io("the original could not be opened", &path, e);
+        let file = fs::File::open(&path).map_err(lost)?;
+        if file.metadata().map_err(lost)?.len() == bytes {
+            Ok(file)
+        } else {
+            Err(lost(io::Error::other("its length has changed")))
+        }
+    }
+
     /// Gives an upload, synced already, its final name, durably. A file there is replaced: it was
     /// found wanting.
     pub(super) fn place(&self, part: &Path, sha256: Sha256Hash) -> Result<(), IngestError> {

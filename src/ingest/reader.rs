@@ -1,6 +1,6 @@
 //! What reads an original: the jail, or in tests something simpler.
 
-use std::path::Path;
+use std::fs::File;
 
 use async_trait::async_trait;
 
@@ -10,13 +10,15 @@ use super::extract::{ExtractError, Extracted, Progress};
 /// lets the pipeline be tested without starting any.
 #[async_trait]
 pub trait Reader: Send + Sync {
-    /// The document in a file. Dropping the future stops the reading.
+    /// The document in a file, from its beginning. `name` may tell a text's kind by its ending.
+    /// Dropping the future stops the reading.
     ///
     /// # Errors
     /// Why this document cannot be read. Final: the document fails with it.
     async fn read(
         &self,
-        original: &Path,
+        original: File,
+        name: &str,
         progress: &(dyn Fn(Progress) + Send + Sync),
     ) -> Result<Extracted, ExtractError>;
 }

@@ -13,6 +13,7 @@ use crate::{
         extract::{ExtractError, Extracted, Progress},
         patience::Patience,
         shared::{Claim, Shared},
+        upload::blocking,
     },
 };
 
@@ -91,21 +92,27 @@ async fn prepare(
 ) -> (Outcome, Chunker) {
     let id = claim.id;
     show(shared, id, Stage::Extracting, 0.0);
-    let original = shared.originals.path(document.sha256);
-    if !shared.originals.has(document.sha256, document.bytes) {
-        let failure = Failure {
-            code: FailureCode::Internal,
-            message: "its stored original is missing or cut short; upload it again".to_owned(),
-        };
-        shared.fail(&claim, failure, Vec::new()).await;
-        return (Outcome::Ended, chunker);
-    }
+    let (sha256, bytes) = (document.sha256, document.bytes);
+    let originals = Arc::clone(shared);
+    let opened = blocking(move || originals.originals.open_one(sha256, bytes)).await;
+    let original = match opened {
+        Ok(original) => original,
+        Err(error) => {
+            tracing::warn!(document = %id, %error, "an original could not be opened");
+            let failure = Failure {
+                code: FailureCode::Internal,
+                message: "its stored original is missing or cut short; upload it again".to_owned(),
+            };
+            shared.fail(&claim, failure, Vec::new()).await;
+            return (Outcome::Ended, chunker);
+        }
+    };
     let progress = |p: Progress| {
         let done = f64::from(p.page) / f64::from(p.of.max(1));
         show(shared, id, Stage::Extracting, done.min(1.0) as f32 * READ);
     };
     let read = tokio::select! {
-        read = shared.reader.read(&original, &progress) => read,
+        read = shared.reader.read(original, &document.name, &progress) => read,
         () = claim.cancelled.cancelled() => return (Outcome::Ended, chunker),
     };
     let extracted = match read.and_then(checked) {
