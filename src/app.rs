@@ -1,1 +1,399 @@
-//! The one place where everything is put together.
+//! The one place where everything is put together: settings → adapters → guarded ports → services →
+//! what the HTTP edge needs. The only module that names an adapter.
+
+use std::{
+    fs::{DirBuilder, File, OpenOptions},
+    io,
+    os::unix::fs::DirBuilderExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::sync::watch;
+
+use crate::{
+    adapters::{
+        edge::EdgeStore,
+        embed_local::{self, LoadError},
+        ollama::Ollama,
+        qdrant::QdrantStore,
+    },
+    answer::{AnswerError, Answerer, AnswererParts},
+    catalog::{Catalog, CatalogError},
+    config::{IngestConfig, Loaded, NotAKeyHash, Profile, StoreKind, Upstream, UpstreamKind},
+    domain::Component,
+    health::{
+        Board, ChildSpec, Fallback, Gate, Guarded, Limits, Probe, Supervisor, Url,
+        probes::{count_points, one_token},
+    },
+    http,
+    ingest::{
+        IngestError, Library, LibraryParts,
+        extract::Limits as ReadLimits,
+        jail::{Confinement, Extractor},
+    },
+    ports::{Embedder, LanguageModel, PortError, VectorStore},
+    shutdown::Shutdown,
+};
+
+/// A search of the embedded store takes milliseconds; one of a busy server may take seconds.
+const STORE_LIMIT: Duration = Duration::from_secs(10);
+/// The first question of a day loads the weights of the embedder, from a cold disk perhaps.
+const EMBED_LIMIT: Duration = Duration::from_secs(30);
+
+/// The daemon's parts, running.
+pub struct App {
+    state: http::State,
+    board: Arc<Board>,
+}
+
+/// Why the daemon cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    #[error(
+        "the folder {path} cannot be used: {source}; check its owner and its permissions, or name another in GRIOT_HOME"
+    )]
+    Home { path: PathBuf, source: io::Error },
+    #[error("another griot uses the folder {path}; stop it, or name another folder in GRIOT_HOME")]
+    InUse { path: PathBuf },
+    #[error("the catalog in {path} cannot be opened: {source}")]
+    Catalog { path: PathBuf, source: CatalogError },
+    #[error("the vector store cannot be used: {0}")]
+    Store(PortError),
+    #[error("the language model {name} cannot be used: {reason}")]
+    Model { name: String, reason: String },
+    #[error(transparent)]
+    Embedder(#[from] LoadError),
+    #[error("the program's own file cannot be found, which reading documents needs: {0}")]
+    Program(io::Error),
+    #[error(transparent)]
+    Ingest(#[from] IngestError),
+    #[error(transparent)]
+    Answer(#[from] AnswerError),
+    #[error(transparent)]
+    Key(#[from] NotAKeyHash),
+}
+
+impl App {
+    /// Opens what is on disk, starts the worker and the queue. Loads no weights: they are read at the
+    /// first use.
+    ///
+    /// # Errors
+    /// As [`AppError`] says. A part that is only missing (a worker without weights, a server that is
+    /// away) is no error: the board shows it and answers come at a lower level.
+    pub async fn start(
+        loaded: Loaded,
+        shutdown: Shutdown,
+        metrics: PrometheusHandle,
+    ) -> Result<Self, AppError> {
+        let Loaded { config, paths, .. } = &loaded;
+        let home = &paths.home;
+        let lock = lock(home)?;
+        let catalog_path = home.join("catalog.sqlite");
+        let catalog = open_catalog(catalog_path).await?;
+        let board = Board::new();
+        board
+            .incidents()
+            .keep_in(
+                Arc::clone(&catalog),
+                &shutdown.tracker,
+                shutdown.token.clone(),
+            )
+            .await
+            .map_err(|source| AppError::Catalog {
+                path: home.join("catalog.sqlite"),
+                source,
+            })?;
+
+        let embedder = embedder(&loaded, &board)?;
+        let store = store(&loaded, &board, &shutdown)?;
+        match store.open(&embedder.identity()).await {
+            Ok(()) => {}
+            // A store made for other vectors would answer wrongly; one that is away comes back.
+            Err(error @ PortError::Refused { .. }) => return Err(AppError::Store(error)),
+            Err(error) => tracing::warn!(%error, "starting without the vector store"),
+        }
+        let model = language_model(&loaded, &board, &shutdown)?;
+
+        let library = Library::start(LibraryParts {
+            catalog: Arc::clone(&catalog),
+            store: Arc::clone(&store),
+            embedder: Arc::clone(&embedder),
+            reader: Arc::new(reader(&config.ingest)?),
+            home: home.clone(),
+            config: config.ingest.clone(),
+            tracker: shutdown.tracker.clone(),
+            cancel: shutdown.token.clone(),
+        })
+        .await?;
+        let answerer = Answerer::new(AnswererParts {
+            catalog: Arc::clone(&catalog),
+            store,
+            embedder,
+            model,
+            config: config.answer.clone(),
+            cancel: shutdown.token.clone(),
+            tracker: shutdown.tracker.clone(),
+        })?;
+        let state = http::State::new(http::Parts {
+            library,
+            answerer,
+            board: Arc::clone(&board),
+            catalog,
+            server: config.server.clone(),
+            default_collection: config.ingest.default_collection.clone(),
+            metrics,
+        })?;
+        // The lock is held until every task has ended.
+        shutdown.tracker.spawn({
+            let token = shutdown.token.clone();
+            async move {
+                token.cancelled().await;
+                drop(lock);
+            }
+        });
+        Ok(Self { state, board })
+    }
+
+    /// What the HTTP edge works with.
+    #[must_use]
+    pub fn state(&self) -> http::State {
+        self.state.clone()
+    }
+
+    /// What is known about every part.
+    #[must_use]
+    pub fn board(&self) -> &Arc<Board> {
+        &self.board
+    }
+}
+
+/// Makes the home folder, for its owner only, and takes it for this process.
+fn lock(home: &Path) -> Result<File, AppError> {
+    let failed = |source| AppError::Home {
+        path: home.to_owned(),
+        source,
+    };
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(home)
+        .map_err(failed)?;
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(home.join("lock"))
+        .map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(AppError::InUse {
+            path: home.to_owned(),
+        }),
+        Err(std::fs::TryLockError::Error(source)) => Err(failed(source)),
+    }
+}
+
+async fn open_catalog(path: PathBuf) -> Result<Arc<Catalog>, AppError> {
+    let opened = tokio::task::spawn_blocking({
+        let path = path.clone();
+        move || Catalog::open(&path)
+    })
+    .await
+    .unwrap_or_else(|stopped| Err(CatalogError::Stopped(stopped.to_string())));
+    opened
+        .map(Arc::new)
+        .map_err(|source| AppError::Catalog { path, source })
+}
+
+/// What reads documents: this program again, as a limited child.
+fn reader(config: &IngestConfig) -> Result<Extractor, AppError> {
+    let limits = ReadLimits {
+        max_file_bytes: config.max_file_bytes,
+        max_pages: config.max_pages,
+        max_text_bytes: config.max_text_bytes,
+    };
+    let confinement = Confinement {
+        timeout: Duration::from_secs(config.extract_timeout_s),
+        memory_bytes: config.extract_memory_mib * 1024 * 1024,
+    };
+    Extractor::of_this_program(limits, confinement).map_err(AppError::Program)
+}
+
+fn embedder(loaded: &Loaded, board: &Arc<Board>) -> Result<Arc<dyn Embedder>, AppError> {
+    let config = &loaded.config.embed;
+    let options = embed_local::Options {
+        threads: config.threads,
+        batch: config.batch,
+    };
+    let embedder = embed_local::load(&loaded.paths.models_dir, &config.model, options)?;
+    let slot = board.slot(Component::Embedder, config.model.clone());
+    if let Err(missing) = embedder.check() {
+        // It is looked for again at each use, so a pull while the daemon runs is enough.
+        tracing::warn!(%missing, "starting without the embedder");
+    }
+    let embedder: Arc<dyn Embedder> = Arc::new(embedder);
+    Ok(Arc::new(Guarded::new(
+        embedder,
+        Gate::new(slot, Limits::call(EMBED_LIMIT)),
+    )))
+}
+
+fn store(
+    loaded: &Loaded,
+    board: &Arc<Board>,
+    shutdown: &Shutdown,
+) -> Result<Arc<dyn VectorStore>, AppError> {
+    let config = &loaded.config;
+    let (part, store): (_, Arc<dyn VectorStore>) = match config.store.kind {
+        StoreKind::Edge => (
+            "edge",
+            Arc::new(EdgeStore::new(loaded.paths.home.join("index"))),
+        ),
+        StoreKind::Qdrant => (
+            "qdrant",
+            Arc::new(QdrantStore::new(&config.store).map_err(AppError::Store)?),
+        ),
+    };
+    let gate = Gate::new(
+        board.slot(Component::VectorStore, part),
+        Limits::call(STORE_LIMIT),
+    );
+    let count = count_points(Arc::clone(&store));
+    Probe::new(Arc::clone(&gate), count).start(
+        Duration::from_secs(config.health.interval_s),
+        &shutdown.tracker,
+        shutdown.token.clone(),
+    );
+    Ok(Arc::new(Guarded::new(store, gate)))
+}
+
+/// The upstreams in order, each behind a gate of its own; `None` where none is configured.
+fn language_model(
+    loaded: &Loaded,
+    board: &Arc<Board>,
+    shutdown: &Shutdown,
+) -> Result<Option<Arc<dyn LanguageModel>>, AppError> {
+    let config = &loaded.config.llm;
+    if config.upstreams.is_empty() {
+        board.off(Component::LanguageModel);
+        return Ok(None);
+    }
+    let limits = Limits::stream(
+        Duration::from_secs(config.first_token_timeout_s),
+        Duration::from_secs(config.token_timeout_s),
+    );
+    let mut rungs: Vec<Arc<dyn LanguageModel>> = Vec::new();
+    for upstream in &config.upstreams {
+        let failed = |reason: String| AppError::Model {
+            name: upstream
+                .model
+                .clone()
+                .unwrap_or_else(|| "embedded".to_owned()),
+            reason,
+        };
+        let (model, slot, worker) = match upstream.kind {
+            UpstreamKind::Embedded => {
+                let name = embedded_name(upstream, loaded.config.models.profile);
+                let slot = board.slot(Component::LanguageModel, name.clone());
+                let spec = worker(loaded, &name);
+                let url = Supervisor::start(
+                    spec,
+                    slot.clone(),
+                    &shutdown.tracker,
+                    shutdown.token.clone(),
+                );
+                let model = Ollama::new(url.clone(), name)
+                    .map_err(|error| failed(error.to_string()))?
+                    .context(config.context);
+                (model, slot, Some(url))
+            }
+            UpstreamKind::Ollama => {
+                let url = upstream.url.as_deref().unwrap_or("http://127.0.0.1:11434");
+                let url: Url = url
+                    .parse()
+                    .map_err(|error| failed(format!("{url}: {error}")))?;
+                let name = upstream.model.clone().ok_or_else(|| {
+                    failed("an upstream of kind ollama names no model".to_owned())
+                })?;
+                let slot = board.slot(Component::LanguageModel, format!("{name} at {url}"));
+                let model = Ollama::new(url, name)
+                    .map_err(|error| failed(error.to_string()))?
+                    .context(config.context);
+                (model, slot, None)
+            }
+        };
+        rungs.push(guarded_model(
+            model,
+            Gate::new(slot, limits),
+            worker,
+            loaded,
+            shutdown,
+        ));
+    }
+    Ok(Some(match rungs.len() {
+        1 => rungs.remove(0),
+        _ => Arc::new(Fallback::new(rungs)),
+    }))
+}
+
+fn guarded_model(
+    model: Ollama,
+    gate: Arc<Gate>,
+    worker: Option<watch::Receiver<Option<Url>>>,
+    loaded: &Loaded,
+    shutdown: &Shutdown,
+) -> Arc<dyn LanguageModel> {
+    let glance = model.clone();
+    let model: Arc<dyn LanguageModel> = Arc::new(model);
+    let mut probe =
+        Probe::new(Arc::clone(&gate), one_token(Arc::clone(&model))).glance(Box::new(move || {
+            let model = glance.clone();
+            Box::pin(async move { model.glance().await })
+        }));
+    if let Some(url) = worker {
+        probe = probe.supervised(url);
+    }
+    let interval = Duration::from_secs(loaded.config.health.interval_s);
+    probe.start(interval, &shutdown.tracker, shutdown.token.clone());
+    Arc::new(Guarded::new(model, gate))
+}
+
+/// The manifest's name of the embedded model.
+fn embedded_name(upstream: &Upstream, profile: Profile) -> String {
+    upstream.model.clone().unwrap_or_else(|| {
+        match profile {
+            Profile::Default => "qwen2.5-coder-1.5b-instruct",
+            Profile::Small => "qwen2.5-coder-0.5b-instruct",
+        }
+        .to_owned()
+    })
+}
+
+/// How the worker is started.
+fn worker(loaded: &Loaded, name: &str) -> ChildSpec {
+    let config = &loaded.config.llm;
+    let weights = loaded.paths.models_dir.join(format!("{name}-q4_k_m.gguf"));
+    let mut args = vec![
+        "--model".to_owned(),
+        format!("{name}={}", weights.display()),
+        "--listen".to_owned(),
+        "127.0.0.1:0".to_owned(),
+        "--context".to_owned(),
+        config.context.to_string(),
+        "--stop-on-stdin-eof".to_owned(),
+    ];
+    for (flag, threads) in [
+        ("--threads", config.threads),
+        ("--threads-batch", config.threads_batch),
+    ] {
+        if threads > 0 {
+            args.extend([flag.to_owned(), threads.to_string()]);
+        }
+    }
+    ChildSpec::new("griot-llm", "GRIOT_LLM_BIN")
+        .args(args)
+        .needs(weights, format!("run `griot models pull {name}`"))
+}

@@ -5,10 +5,12 @@
 
 mod ask;
 mod client;
+mod config;
 mod docs;
 mod doctor;
 mod failure;
 mod ingest;
+mod models;
 mod print;
 mod search;
 mod serve;
@@ -19,7 +21,7 @@ use std::{ffi::OsString, io::IsTerminal, path::PathBuf, process::ExitCode};
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
-    config::{self, Env, Loaded, Overrides},
+    config::{Env, Loaded, Overrides, load},
     ingest::jail,
 };
 use client::Client;
@@ -75,6 +77,8 @@ enum Command {
     Docs(docs::Docs),
     Status(status::Status),
     Doctor(doctor::Doctor),
+    Models(models::Models),
+    Config(config::Config),
     /// Reads one file in a limited child process; started by the daemon, not by people.
     #[command(hide = true, disable_help_flag = true)]
     Extract {
@@ -93,11 +97,7 @@ struct Context {
 impl Context {
     /// Every setting; `flags` win over the rest.
     fn settings(&self, flags: &Overrides) -> Result<Loaded, Failure> {
-        Ok(config::load(
-            flags,
-            &self.env,
-            self.global.config.as_deref(),
-        )?)
+        Ok(load(flags, &self.env, self.global.config.as_deref())?)
     }
 
     /// The way to the daemon.
@@ -154,6 +154,8 @@ async fn run(command: Command, context: Context) -> Result<(), Failure> {
         Command::Docs(docs) => docs.run(context).await,
         Command::Status(status) => status.run(context).await,
         Command::Doctor(doctor) => doctor.run(context).await,
+        Command::Models(models) => models.run(context).await,
+        Command::Config(config) => config.run(context).await,
         Command::Extract { .. } => unreachable!("main() has run it"),
     }
 }

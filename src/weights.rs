@@ -26,8 +26,8 @@ pub use pull::{Event, Fetched, PullOptions, pull};
 /// The models that these settings need: the profile's language model where the embedded worker is
 /// an upstream, and the embedding model by its name.
 pub fn wanted_by(config: &Config) -> Result<Vec<&'static Model>, PullError> {
-    let embedded = (config.llm.upstreams.iter())
-        .any(|upstream| upstream.kind == UpstreamKind::Embedded);
+    let embedded =
+        (config.llm.upstreams.iter()).any(|upstream| upstream.kind == UpstreamKind::Embedded);
     let mut models: Vec<&Model> = Manifest::built_in()
         .of_profile(config.models.profile)
         .filter(|model| model.role == Role::LanguageModel && embedded)

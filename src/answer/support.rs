@@ -139,7 +139,8 @@ impl Signals {
                 .collect()
         };
         let asked_lower: Vec<String> = asked.iter().map(|word| lower(word)).collect();
-        let negates = |words: &[String]| words.iter().any(|word| NEGATIONS.contains(&word.as_str()));
+        let negates =
+            |words: &[String]| words.iter().any(|word| NEGATIONS.contains(&word.as_str()));
         let question_negates = negates(&asked_lower);
         let quote_negates = negates(&quote_words);
         let asked_pairs = pairs_in(&asked_lower);

@@ -80,7 +80,11 @@ fn show(context: &Context) -> Result<(), Failure> {
                 (None, "models.dir") => format!("\"{}\"", settings.paths.models_dir.display()),
                 (None, _) => "(not set)".to_owned(),
             };
-            vec![setting.key.name.to_owned(), value, setting.origin.to_string()]
+            vec![
+                setting.key.name.to_owned(),
+                value,
+                setting.origin.to_string(),
+            ]
         })
         .collect();
     context.out.table(&["setting", "value", "from"], &rows)?;
@@ -95,7 +99,9 @@ fn check(context: &Context) -> Result<(), Failure> {
         .filter(|setting| setting.origin != Origin::Default)
         .count();
     if context.json() {
-        context.out.json(&json!({ "ok": true, "changed": changed }))?;
+        context
+            .out
+            .json(&json!({ "ok": true, "changed": changed }))?;
         return Ok(());
     }
     context.out.line(&file_line(&settings))?;

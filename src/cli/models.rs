@@ -29,7 +29,10 @@ pub struct Models {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// List all models and what is on the disk
-    #[command(visible_alias = "list", after_help = "Example:\n  griot models ls --json")]
+    #[command(
+        visible_alias = "list",
+        after_help = "Example:\n  griot models ls --json"
+    )]
     Ls,
     Pull(Pull),
     Verify(Verify),
@@ -287,9 +290,11 @@ impl Verify {
                 }
                 if !context.json() {
                     let path = library.path(file);
-                    context
-                        .out
-                        .line(&format!("{}: {}", path.display(), in_words(verdict, file)))?;
+                    context.out.line(&format!(
+                        "{}: {}",
+                        path.display(),
+                        in_words(verdict, file)
+                    ))?;
                 }
                 results.push(json!({
                     "model": model.name,

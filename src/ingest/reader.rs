@@ -4,7 +4,10 @@ use std::fs::File;
 
 use async_trait::async_trait;
 
-use super::extract::{ExtractError, Extracted, Progress};
+use super::{
+    extract::{ExtractError, Extracted, Progress},
+    jail::Extractor,
+};
 
 /// Reads one original. Not a port: there is one real implementation, the limited child process; this
 /// lets the pipeline be tested without starting any.
@@ -21,4 +24,16 @@ pub trait Reader: Send + Sync {
         name: &str,
         progress: &(dyn Fn(Progress) + Send + Sync),
     ) -> Result<Extracted, ExtractError>;
+}
+
+#[async_trait]
+impl Reader for Extractor {
+    async fn read(
+        &self,
+        original: File,
+        name: &str,
+        progress: &(dyn Fn(Progress) + Send + Sync),
+    ) -> Result<Extracted, ExtractError> {
+        self.extract(original, name, progress).await
+    }
 }

@@ -61,6 +61,13 @@ impl Upload {
         })
     }
 
+    /// Says where it belongs and what goes with it, once that is known: in a form, these fields may
+    /// come after the file.
+    pub fn describe(&mut self, collection: Collection, metadata: Map<String, Value>) {
+        self.collection = collection;
+        self.metadata = metadata;
+    }
+
     /// Adds bytes.
     ///
     /// # Errors

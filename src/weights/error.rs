@@ -84,9 +84,13 @@ pub enum SourceError {
         times: u32,
         reason: String,
     },
-    #[error("SHA-256 {got} where {wanted} is wanted: the file there is another one, or damaged on its way")]
+    #[error(
+        "SHA-256 {got} where {wanted} is wanted: the file there is another one, or damaged on its way"
+    )]
     WrongDigest { wanted: Sha256Hash, got: Sha256Hash },
-    #[error("`{program}` is not installed: install Python 3 with pip (Debian: apt install python3-pip)")]
+    #[error(
+        "`{program}` is not installed: install Python 3 with pip (Debian: apt install python3-pip)"
+    )]
     NoPython { program: String },
     #[error("`{program}` has no pip: install it (Debian: apt install python3-pip)")]
     NoPip { program: String },

@@ -56,8 +56,9 @@ impl HubOptions {
                 endpoint.trim_end_matches('/').to_owned()
             }),
             token: text("HF_TOKEN").map(str::to_owned),
-            offline: text("HF_HUB_OFFLINE")
-                .is_some_and(|value| matches!(value.to_lowercase().as_str(), "1" | "true" | "yes" | "on")),
+            offline: text("HF_HUB_OFFLINE").is_some_and(|value| {
+                matches!(value.to_lowercase().as_str(), "1" | "true" | "yes" | "on")
+            }),
             ..defaults
         }
     }

@@ -91,3 +91,6 @@ pub fn convert_file(safetensors: &Path, onnx: &Path) -> Result<(), ConvertError>
         .and_then(|file| file.sync_all())
         .map_err(io("write", onnx))
 }
+
+#[cfg(test)]
+mod tests;

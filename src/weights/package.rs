@@ -158,11 +158,10 @@ impl Wheels {
             let said = String::from_utf8_lossy(&output.stderr).into_owned();
             return Err(why_pip_failed(&said, package, program, &folder));
         }
-        self.found(package)
-            .ok_or_else(|| SourceError::PipFailed {
-                package: package.to_owned(),
-                reason: "it reported success but left no wheel".to_owned(),
-            })
+        self.found(package).ok_or_else(|| SourceError::PipFailed {
+            package: package.to_owned(),
+            reason: "it reported success but left no wheel".to_owned(),
+        })
     }
 
     fn found(&self, package: &str) -> Option<PathBuf> {
@@ -305,5 +304,9 @@ fn why_pip_failed(said: &str, package: &str, program: String, folder: &Path) -> 
 fn last_chars(line: &str, count: usize) -> String {
     let skip = line.chars().count().saturating_sub(count);
     let rest: String = line.chars().skip(skip).collect();
-    if skip == 0 { rest } else { format!("…{rest}") }
+    if skip == 0 {
+        rest
+    } else {
+        format!("…{rest}")
+    }
 }

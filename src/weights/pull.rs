@@ -46,7 +46,9 @@ impl Default for PullOptions {
 #[derive(Debug)]
 pub enum Event<'a> {
     /// The file is there already.
-    There { file: &'a ModelFile },
+    There {
+        file: &'a ModelFile,
+    },
     /// A source is asked; `from` bytes are there already.
     Asking {
         file: &'a ModelFile,
@@ -54,16 +56,24 @@ pub enum Event<'a> {
         from: u64,
     },
     /// So much of what the source sends is there.
-    Came { done: u64, total: u64 },
+    Came {
+        done: u64,
+        total: u64,
+    },
     /// The source did not work; the next one is asked.
     Failed {
         file: &'a ModelFile,
         source: &'a str,
         error: &'a SourceError,
     },
-    Converting { file: &'a ModelFile },
+    Converting {
+        file: &'a ModelFile,
+    },
     /// Checked and in place.
-    Done { file: &'a ModelFile, source: &'a str },
+    Done {
+        file: &'a ModelFile,
+        source: &'a str,
+    },
 }
 
 /// A file that is in place now.

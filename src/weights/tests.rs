@@ -87,7 +87,10 @@ impl Bench {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("wheels")).unwrap();
         let python = folder.path().join("python3");
-        let fake = concat!(env!("CARGO_MANIFEST_DIR"), "/src/weights/tests/fake-python3");
+        let fake = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/src/weights/tests/fake-python3"
+        );
         std::os::unix::fs::symlink(fake, &python).unwrap();
         let options = PullOptions {
             python: python.into(),
@@ -310,7 +313,10 @@ async fn too_little_room_is_said_before_anything_is_fetched() {
 async fn a_missing_model_says_how_to_get_it() {
     let bench = Bench::new();
     let manifest = manifest(vec![file("m.bin", b"content", vec![on_hub("m")])]);
-    let error = bench.library().find(&manifest.models[0], ".bin").unwrap_err();
+    let error = bench
+        .library()
+        .find(&manifest.models[0], ".bin")
+        .unwrap_err();
     assert_snapshot!(bench.words(&error), @"m.bin is not in …/models: run `griot models pull model`");
 }
 

@@ -96,8 +96,10 @@ impl State {
         }
     }
 
+    /// Over the points that have words, as the real stores count.
     fn idf(&self, query: &SparseVector) -> HashMap<u32, f32> {
-        let total = self.points.len() as u64;
+        let with_words = |point: &&Point| !point.sparse.indices.is_empty();
+        let total = self.points.values().filter(with_words).count() as u64;
         query
             .indices
             .iter()

@@ -101,7 +101,12 @@ async fn another_range_than_asked_for_is_not_taken() {
 #[tokio::test]
 async fn a_refused_range_begins_anew() {
     let refusal = answer("416 Range Not Satisfiable", "content-length: 0\r\n", "");
-    check(vec![refusal, whole("0123456789")], b"012345", &["bytes=6-", "-"]).await;
+    check(
+        vec![refusal, whole("0123456789")],
+        b"012345",
+        &["bytes=6-", "-"],
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -122,9 +127,8 @@ async fn a_server_in_trouble_is_asked_again() {
 
 #[tokio::test]
 async fn a_silent_connection_is_given_up_and_taken_up_again() {
-    let silent = Reply::Stall(
-        "HTTP/1.1 200 OK\r\ncontent-length: 10\r\netag: \"v1\"\r\n\r\n012".to_owned(),
-    );
+    let silent =
+        Reply::Stall("HTTP/1.1 200 OK\r\ncontent-length: 10\r\netag: \"v1\"\r\n\r\n012".to_owned());
     let (mut bench, server, manifest) = bench(vec![silent, rest(3, "3456789")]).await;
     bench.options.hub.idle = Duration::from_millis(20);
     bench.pull(&manifest).await.unwrap();
@@ -205,8 +209,7 @@ async fn a_hub_that_is_not_there_is_not_waited_for() {
 
 #[tokio::test]
 async fn a_pull_stops_in_the_middle_and_keeps_what_came() {
-    let silent =
-        Reply::Stall("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n0123".to_owned());
+    let silent = Reply::Stall("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n0123".to_owned());
     let (bench, _server, manifest) = bench(vec![silent]).await;
     let stop = |event: &Event<'_>| {
         if matches!(event, Event::Came { done: 4, .. }) {

