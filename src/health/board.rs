@@ -295,7 +295,11 @@ fn summary(name: Component, parts: &[&Row]) -> Option<ComponentReport> {
         (best.state(), best.since)
     };
     let error = |row: &&Row| {
-        let error = row.last_error.as_ref()?;
+        // A fault that did not count (its call began before the last rest) may be left behind.
+        let error = row
+            .last_error
+            .as_ref()
+            .filter(|_| row.state() != ComponentState::Ok)?;
         Some(if parts.len() == 1 {
             error.clone()
         } else {
@@ -361,7 +365,7 @@ impl Slot {
         if after != before {
             row.since = Timestamp::now();
         }
-        if after == ComponentState::Ok {
+        if after == ComponentState::Ok && before != after {
             row.last_error = None;
         }
         // Under the lock, so that incidents open and close in the order in which the states came.

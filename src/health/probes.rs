@@ -90,8 +90,13 @@ impl Probe {
     }
 
     /// Probes once. When to probe again.
-    async fn once(&self, interval: Duration) -> Duration {
-        if self.url.as_ref().is_some_and(|url| url.borrow().is_none()) {
+    async fn once(&mut self, interval: Duration) -> Duration {
+        // Seen now: only a later start is a reason to probe before the interval is over.
+        let runs = self
+            .url
+            .as_mut()
+            .is_none_or(|url| url.borrow_and_update().is_some());
+        if !runs {
             return interval;
         }
         let limit = self.gate.limits().first;

@@ -42,7 +42,6 @@ fn ladder() -> Ladder {
 }
 
 impl Ladder {
-    #[track_caller]
     async fn ask(&self, script: Script) -> String {
         self.first.push(script);
         read(self.fallback.chat(request()).await).await
