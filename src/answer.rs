@@ -9,6 +9,7 @@
 //! which one was.
 
 pub mod extractive;
+pub mod json_text;
 pub mod quote;
 pub mod rank;
 pub mod sentence;

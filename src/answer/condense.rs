@@ -1,9 +1,13 @@
 //! Follow-up questions, made to stand alone.
 
 use serde::Deserialize;
-use serde_json::json;
 
-use super::{AnswerError, Answerer, Ask, generate::read, retrieve::note, words::content_words};
+use super::{
+    AnswerError, Answerer, Ask,
+    generate::{object_of, read},
+    retrieve::note,
+    words::content_words,
+};
 use crate::{
     catalog::Turn,
     domain::{Component, Usage},
@@ -59,12 +63,7 @@ impl Answerer {
         };
         let request = ChatRequest {
             messages: self.prompts.condense(&turns, question)?,
-            format: Some(json!({
-                "type": "object",
-                "properties": { "question": { "type": "string" } },
-                "required": ["question"],
-                "additionalProperties": false,
-            })),
+            format: Some(object_of("question")),
             max_tokens: 96,
             temperature: 0.0,
             seed: Some(0),

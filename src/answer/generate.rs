@@ -3,16 +3,17 @@
 use std::{sync::Arc, time::Instant};
 
 use async_stream::try_stream;
-use futures::{Stream, StreamExt};
+use futures::{Stream, StreamExt, TryStreamExt};
 use serde::Deserialize;
 use serde_json::json;
 
 use super::{
     AnswerError, AnswerEvent, Answerer, Ask,
     extractive::{self, cite},
+    json_text::JsonText,
     quote::locate,
     retrieve::note,
-    support::Signals,
+    support::{HOPELESS, SURE, Signals},
     words,
 };
 use crate::{
@@ -42,6 +43,8 @@ struct Course {
     first_token_ms: Option<u64>,
     /// The model that wrote, once it has.
     model: Option<String>,
+    /// The estimated probability that the documents support an answer.
+    support: Option<f32>,
 }
 
 /// The reply of the quoting call.
@@ -58,12 +61,12 @@ pub(super) struct Reply {
 
 /// What the evidence gives for a question.
 enum Ground {
-    /// A proven quotation, the conversation up to it, and how likely it supports an answer.
+    /// A proven quotation, the conversation up to it, and what speaks for it.
     Quoted {
         model: Arc<dyn LanguageModel>,
         citation: Citation,
         messages: Vec<Message>,
-        probability: f32,
+        signals: Signals,
     },
     /// Nothing in the evidence answers.
     Nothing,
@@ -99,21 +102,48 @@ pub(super) fn stream(
                 Ground::NoModel
             }
         };
+        let threshold = answerer.parts.config.threshold;
         match ground {
-            Ground::Quoted { model, citation, messages, probability }
-                if probability >= answerer.parts.config.threshold =>
+            // Beyond doubt: streamed as it is written.
+            Ground::Quoted { model, mut citation, messages, signals }
+                if signals.probability() >= SURE.max(threshold) =>
             {
+                citation.score = course.judged(&signals);
                 yield AnswerEvent::Citation(citation.clone());
                 let mut deltas = Box::pin(answer_text(&answerer, model.as_ref(), &question, &evidence, &citation, messages, &mut course));
+                let mut first = None;
                 while let Some(delta) = deltas.next().await {
                     let delta = delta?;
+                    first.get_or_insert_with(Instant::now);
                     text.push_str(&delta);
                     yield AnswerEvent::Delta(delta);
                 }
                 drop(deltas);
+                course.first_token_ms = first.map(|at| millis(at - course.began));
                 citations.push(citation);
             }
-            Ground::Quoted { .. } | Ground::Nothing => {}
+            // In doubt: written, verified, and shown only then.
+            Ground::Quoted { model, mut citation, messages, signals }
+                if signals.probability() >= HOPELESS.min(threshold) =>
+            {
+                let written = answer_text(&answerer, model.as_ref(), &question, &evidence, &citation, messages.clone(), &mut course);
+                let deltas: Vec<String> = Box::pin(written).try_collect().await?;
+                let proposed: String = deltas.concat();
+                let verdict = answerer.verdict(model.as_ref(), messages, &question, &proposed, &mut course).await?;
+                citation.score = course.judged(&Signals { verdict, ..signals });
+                if citation.score >= threshold {
+                    yield AnswerEvent::Citation(citation.clone());
+                    for delta in deltas {
+                        text.push_str(&delta);
+                        yield AnswerEvent::Delta(course.first(delta));
+                    }
+                    citations.push(citation);
+                }
+            }
+            Ground::Quoted { signals, .. } => {
+                course.judged(&signals);
+            }
+            Ground::Nothing => {}
             Ground::NoModel => {
                 citations = extractive::best_sentences(&question, &evidence);
                 for citation in &citations {
@@ -152,13 +182,14 @@ fn answer_text<'a>(
         messages.push(answerer.prompts.answer(question)?);
         let request = ChatRequest {
             messages,
-            format: None,
+            format: Some(object_of("answer")),
             max_tokens: answerer.parts.config.max_answer_tokens,
             temperature: 0.0,
             seed: Some(0),
-            stop: vec!["\n".to_owned()],
+            stop: Vec::new(),
             logprobs: false,
         };
+        let mut decoded = JsonText::of("answer");
         let allowed = words::Vocabulary::of(evidence.iter().map(|item| item.text.as_str()).chain([question]));
         let mut written = String::new();
         let mut pending = String::new();
@@ -167,7 +198,7 @@ fn answer_text<'a>(
             Ok(mut reply) => {
                 while let Some(event) = reply.next().await {
                     match event {
-                        Ok(ChatEvent::Delta { text, .. }) => pending.push_str(&text),
+                        Ok(ChatEvent::Delta { text, .. }) => pending.push_str(&decoded.feed(&text)),
                         Ok(ChatEvent::Done { prompt_tokens, completion_tokens, .. }) => {
                             course.usage.prompt_tokens += prompt_tokens;
                             course.usage.completion_tokens += completion_tokens;
@@ -188,7 +219,7 @@ fn answer_text<'a>(
                     if !ready.trim().is_empty() || !written.is_empty() {
                         let ready = if written.is_empty() { ready.trim_start().to_owned() } else { ready };
                         written.push_str(&ready);
-                        yield course.first(ready);
+                        yield ready;
                     }
                 }
                 let rest = pending.trim_end();
@@ -196,7 +227,7 @@ fn answer_text<'a>(
                     if allowed.permits(rest, written.is_empty()) {
                         let rest = if written.is_empty() { rest.trim_start() } else { rest };
                         written.push_str(rest);
-                        yield course.first(rest.to_owned());
+                        yield rest.to_owned();
                     } else {
                         strayed = true;
                     }
@@ -208,7 +239,7 @@ fn answer_text<'a>(
             }
         }
         if written.is_empty() {
-            yield course.first(format!("“{}” [{}]", citation.quote, citation.n));
+            yield format!("“{}” [{}]", citation.quote, citation.n);
         } else if strayed {
             yield format!(" … In the document's words: “{}” [{}]", citation.quote, citation.n);
         } else {
@@ -229,17 +260,12 @@ impl Answerer {
         let mut messages = self.prompts.quote(question, evidence)?;
         let request = ChatRequest {
             messages: messages.clone(),
-            format: Some(json!({
-                "type": "object",
-                "properties": { "quote": { "type": "string" } },
-                "required": ["quote"],
-                "additionalProperties": false,
-            })),
+            format: Some(object_of("quote")),
             max_tokens: QUOTE_TOKENS,
             temperature: 0.0,
             seed: Some(0),
             stop: Vec::new(),
-            logprobs: true,
+            logprobs: false,
         };
         let reply = match read(model.as_ref(), request, &mut course.usage).await {
             Ok(reply) => reply,
@@ -263,10 +289,34 @@ impl Answerer {
             content: quoted,
         });
 
-        let mut verify = messages.clone();
-        verify.push(self.prompts.verify(question)?);
+        let near = self.nearness(question, &citation.quote, item).await;
+        let signals = Signals {
+            near_quote: near.map(|(quote, _)| quote),
+            near_passage: near.map(|(_, passage)| passage),
+            ..Signals::of_texts(question, &citation.quote, &item.text)
+        };
+        let model = Arc::clone(model);
+        Ok(Ground::Quoted {
+            model,
+            citation,
+            messages,
+            signals,
+        })
+    }
+
+    /// The verifier's log-odds that `proposed` answers the question; `None` when the server gives no
+    /// probabilities or broke.
+    async fn verdict(
+        &self,
+        model: &dyn LanguageModel,
+        mut messages: Vec<Message>,
+        question: &str,
+        proposed: &str,
+        course: &mut Course,
+    ) -> Result<Option<f32>, AnswerError> {
+        messages.push(self.prompts.verify(question, proposed)?);
         let request = ChatRequest {
-            messages: verify,
+            messages,
             format: None,
             max_tokens: 1,
             temperature: 0.0,
@@ -274,32 +324,12 @@ impl Answerer {
             stop: Vec::new(),
             logprobs: true,
         };
-        let verdict = match read(model.as_ref(), request, &mut course.usage).await {
+        Ok(match read(model, request, &mut course.usage).await {
             Ok(reply) => yes_log_odds(&reply),
             Err(error) => {
                 note(&mut course.degraded, &error);
-                return Ok(Ground::NoModel);
+                None
             }
-        };
-        let near = self.nearness(question, &citation.quote, item).await;
-        let signals = Signals {
-            near_quote: near.map(|(quote, _)| quote),
-            near_passage: near.map(|(_, passage)| passage),
-            verdict,
-            ..Signals::of_texts(question, &citation.quote, &item.text)
-        };
-        let probability = signals.probability();
-        tracing::debug!(?signals, probability, "judged a quotation");
-        let citation = Citation {
-            score: probability,
-            ..citation
-        };
-        let model = Arc::clone(model);
-        Ok(Ground::Quoted {
-            model,
-            citation,
-            messages,
-            probability,
         })
     }
 
@@ -345,6 +375,16 @@ impl Answerer {
             }
         });
     }
+}
+
+/// The schema of an object with one string.
+pub(super) fn object_of(name: &str) -> serde_json::Value {
+    json!({
+        "type": "object",
+        "properties": { name: { "type": "string" } },
+        "required": [name],
+        "additionalProperties": false,
+    })
 }
 
 /// Reads a reply to its end.
@@ -421,7 +461,16 @@ impl Course {
             retrieve_ms: 0,
             first_token_ms: None,
             model: None,
+            support: None,
         }
+    }
+
+    /// Keeps the probability that was estimated for the answer.
+    fn judged(&mut self, signals: &Signals) -> f32 {
+        let probability = signals.probability();
+        tracing::debug!(?signals, probability, "judged a quotation");
+        self.support = Some(probability);
+        probability
     }
 
     /// Marks the time of the first piece of the answer.
@@ -445,6 +494,7 @@ impl Course {
             question: ask.question.as_str().to_owned(),
             answer,
             supported,
+            support: self.support,
             degraded: self.degraded,
             citations,
             evidence,

@@ -67,16 +67,13 @@ impl Prompts {
         ])
     }
 
-    /// Asks, after a quotation, whether it answers the question; the reply is `yes` or `no`.
-    pub fn verify(&self, question: &str) -> Result<Message, minijinja::Error> {
-        self.message(
-            Role::User,
-            "verify",
-            context! { question => defused(question) },
-        )
+    /// Asks, after a quotation, whether an answer answers the question; the reply is `yes` or `no`.
+    pub fn verify(&self, question: &str, answer: &str) -> Result<Message, minijinja::Error> {
+        let (question, answer) = (defused(question), defused(answer));
+        self.message(Role::User, "verify", context! { question, answer })
     }
 
-    /// Asks, after a quotation, for the answer in a sentence.
+    /// Asks, after a quotation, for the answer in a sentence; the reply is `{"answer": …}`.
     pub fn answer(&self, question: &str) -> Result<Message, minijinja::Error> {
         self.message(
             Role::User,

@@ -15,7 +15,7 @@ use crate::{
     },
     ports::{
         EmbedKind, Embedder, LanguageModel, Point, Role, VectorStore,
-        fakes::{HashEmbedder, MemoryStore, Script, ScriptedModel, Trouble},
+        fakes::{Gate, HashEmbedder, MemoryStore, Script, ScriptedModel, Trouble},
     },
 };
 
@@ -77,12 +77,14 @@ impl World {
         }
     }
 
-    /// The three calls of an answer: quotation, verdict, answer.
+    /// The three calls of an answer in doubt: quotation, answer, verdict.
     fn script(&self, quote: &str, verdict: &str, answer: &str) {
         self.model
             .push(Script::new().token(&serde_json::json!({ "quote": quote }).to_string(), -0.1));
+        self.model.push(Script::text(
+            &serde_json::json!({ "answer": answer }).to_string(),
+        ));
         self.model.push(Script::new().token(verdict, -0.1));
-        self.model.push(Script::text(answer));
     }
 
     async fn ask(&self, question: &str) -> Answer {
@@ -285,6 +287,35 @@ async fn a_quotation_that_does_not_support_is_refused() {
 }
 
 #[tokio::test]
+async fn an_answer_beyond_doubt_is_streamed_as_it_is_written() {
+    let world = World::new().await;
+    let sentence = "Rent is payable on the first day of each calendar month.";
+    let gate = Gate::new();
+    world.model.push(Script::text(
+        &serde_json::json!({ "quote": sentence }).to_string(),
+    ));
+    world.model.push(
+        Script::text(r#"{"answer": "On the first"#)
+            .wait(&gate)
+            .delta(r#" day."}"#),
+    );
+    // The question is the sentence itself: nothing is lacking, nothing is nearer.
+    let mut events = world.answerer.ask(ask(sentence, None));
+    let mut shown = String::new();
+    while shown != "On the" {
+        if let AnswerEvent::Delta(delta) = events.next().await.unwrap().unwrap() {
+            shown.push_str(&delta);
+        }
+    }
+    gate.release();
+    let rest: Vec<_> = events.collect().await;
+    assert!(
+        matches!(rest.last(), Some(Ok(AnswerEvent::Done(answer))) if answer.answer == "On the first day. [1]")
+    );
+    assert_eq!(world.model.requests().len(), 2, "no verdict was asked for");
+}
+
+#[tokio::test]
 async fn names_and_numbers_of_the_models_own_are_cut() {
     let world = World::new().await;
     let quote = "Rent is payable on the first day of each calendar month.";
@@ -323,10 +354,9 @@ async fn a_model_that_breaks_in_the_middle_leaves_the_quotation() {
     world.model.push(Script::text(
         &serde_json::json!({ "quote": quote }).to_string(),
     ));
-    world.model.push(Script::text("yes"));
     world
         .model
-        .push(Script::text("Yes they are").fail(Trouble::Unavailable));
+        .push(Script::text(r#"{"answer": "Yes they are"#).fail(Trouble::Unavailable));
     let answer = world.ask("Are dogs allowed?").await;
     assert_eq!(answer.degraded, [Component::LanguageModel]);
     assert_eq!(

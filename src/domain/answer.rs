@@ -70,6 +70,9 @@ pub struct Answer {
     pub answer: String,
     /// `false` means: not in your documents.
     pub supported: bool,
+    /// The estimated probability, 0 to 1, that the documents support an answer; `None` where none was
+    /// estimated (no language model, nothing found). Answers under `answer.threshold` are not shown.
+    pub support: Option<f32>,
     /// Parts that were missing while this was answered.
     pub degraded: Vec<Component>,
     pub citations: Vec<Citation>,
