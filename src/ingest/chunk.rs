@@ -76,8 +76,7 @@ impl Chunker {
             let range = page.start as usize..page.end as usize;
             let cut = PageCut::new(self, extracted, name, range);
             for piece in cut.pieces() {
-                let start = piece.start as u64;
-                let section = extracted.section_at(start).map(|s| s.path.clone());
+                let section = cut.main_section(&piece).map(|s| s.path.clone());
                 chunks.push(Chunk {
                     key: ChunkKey {
                         document,
@@ -87,7 +86,7 @@ impl Chunker {
                     locator: Locator {
                         page: extracted.paged.then_some(page.page),
                         section: section.filter(|path| !path.is_empty()),
-                        start,
+                        start: piece.start as u64,
                         end: piece.end as u64,
                     },
                     text: extracted.text[piece].to_owned(),
@@ -128,7 +127,7 @@ impl<'a> PageCut<'a> {
     fn pieces(&self) -> Vec<Range<usize>> {
         let mut pieces = Vec::new();
         for group in self.groups() {
-            if self.tokens(&group) <= self.budget(group.start) {
+            if self.tokens(&group) <= self.budget(&group) {
                 pieces.push(group);
             } else {
                 self.split(group, &mut pieces);
@@ -179,12 +178,13 @@ impl<'a> PageCut<'a> {
         let level = |at: usize| self.section(at).map_or(0, |s| s.level);
         let rises = level(next.start) < level(before.start);
         let worth_it = tokens_before < bare || (!rises && tokens_before.min(tokens_next) < small);
-        worth_it && self.tokens(&(before.start..next.end)) <= self.budget(before.start)
+        let both = before.start..next.end;
+        worth_it && self.tokens(&both) <= self.budget(&both)
     }
 
     /// Cuts a range that is too long into about equal pieces.
     fn split(&self, range: Range<usize>, pieces: &mut Vec<Range<usize>>) {
-        let budget = self.budget(range.start);
+        let budget = self.budget(&range);
         let tokens = self.tokens(&range);
         // Without the lower aim the splitter fills each piece to the brim and leaves a crumb at the end.
         let aim = tokens.div_ceil(tokens.div_ceil(budget)).min(budget);
@@ -208,9 +208,20 @@ impl<'a> PageCut<'a> {
         }
     }
 
-    /// Tokens that a chunk beginning at `at` may have: the limit, less what its context takes.
-    fn budget(&self, at: usize) -> usize {
-        let section = self.section(at).map(|s| s.path.clone());
+    /// Tokens that chunks of `range` may have: the limit, less what the longest context in it takes.
+    fn budget(&self, range: &Range<usize>) -> usize {
+        let contexts = self
+            .sections(range)
+            .map(|(section, _)| self.context(section));
+        let context = contexts.max().unwrap_or_default();
+        self.size
+            .tokens
+            .saturating_sub(context)
+            .max(self.size.tokens / 2)
+    }
+
+    /// Tokens of what goes before a chunk of this section in an index.
+    fn context(&self, section: Option<&Section>) -> usize {
         let bare = Chunk {
             key: ChunkKey {
                 document: DocumentId::from_uuid(uuid::Uuid::nil()),
@@ -219,17 +230,46 @@ impl<'a> PageCut<'a> {
             },
             locator: Locator {
                 page: None,
-                section,
+                section: section.map(|s| s.path.clone()),
                 start: 0,
                 end: 0,
             },
             text: String::new(),
         };
-        let context = self.ruler.measure(&bare.in_context(self.name));
-        self.size
-            .tokens
-            .saturating_sub(context)
-            .max(self.size.tokens / 2)
+        self.ruler.measure(&bare.in_context(self.name))
+    }
+
+    /// The sections that `range` touches, each with its part of it; `None` before the first heading.
+    fn sections(
+        &self,
+        range: &Range<usize>,
+    ) -> impl Iterator<Item = (Option<&'a Section>, Range<usize>)> {
+        let sections = &self.extracted.sections;
+        let range = range.clone();
+        let after = sections.partition_point(|s| s.start as usize <= range.start);
+        let mut next = after;
+        let mut from = range.start;
+        std::iter::from_fn(move || {
+            if from >= range.end {
+                return None;
+            }
+            let section = next.checked_sub(1).map(|i| &sections[i]);
+            let to = sections
+                .get(next)
+                .map_or(range.end, |s| (s.start as usize).min(range.end));
+            let part = from..to;
+            from = to;
+            next += 1;
+            Some((section, part))
+        })
+    }
+
+    /// The section that most of `range` is of.
+    fn main_section(&self, range: &Range<usize>) -> Option<&'a Section> {
+        let parts = self.sections(range);
+        // The first of several with the same length.
+        let longest = parts.reduce(|a, b| if b.1.len() > a.1.len() { b } else { a });
+        longest.and_then(|(section, _)| section)
     }
 
     fn section(&self, at: usize) -> Option<&Section> {

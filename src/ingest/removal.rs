@@ -59,8 +59,9 @@ async fn delete_now(shared: &Arc<Shared>, id: DocumentId) -> Result<Receipt, Ing
         tracing::warn!(document = %id, %error, "a deleted document's points wait to be removed");
         pending.push(error.component());
     }
-    let done = original_removed.is_ok() && points.is_ok() && empty_log(shared).await;
-    if done {
+    // The log first: it holds the words themselves, whatever else has to wait.
+    let log_emptied = empty_log(shared).await;
+    if original_removed.is_ok() && points.is_ok() && log_emptied {
         shared.catalog.call(move |c| c.cleaned(&cleanup)).await?;
     } else {
         shared.sweep.notify_one();

@@ -7,12 +7,12 @@ use griot::{
     ports::fakes::{Gate, Trouble},
 };
 
-use crate::home::{Home, long_text, until};
+use crate::home::{Home, long_text, until, until_later};
 
 #[tokio::test]
 async fn nothing_of_it_is_left_in_any_file() {
     let home = Home::new().await;
-    let other = home.add("other.txt", &long_text("other")).await;
+    let other = home.add("other.txt", &long_text("kittens")).await;
     let gone = home.add("sesameopen.txt", &long_text("xyzzyplugh")).await;
     let turn = Turn {
         question: "What does it say?".into(),
@@ -55,7 +55,7 @@ async fn nothing_of_it_is_left_in_any_file() {
             "{answer:?}"
         );
     }
-    assert_eq!(home.found("other").len() as u64, other.chunks);
+    assert_eq!(home.found("kittens").len() as u64, other.chunks);
     home.check_consistent();
     home.stop().await;
 }
@@ -119,9 +119,7 @@ async fn a_store_that_is_down_is_cleaned_when_it_is_back() {
     );
     assert!(!home.store.memory.keys().is_empty());
     home.store.memory.recover();
-    while !home.catalog.cleanups().unwrap().is_empty() {
-        tokio::time::advance(std::time::Duration::from_secs(1)).await;
-    }
+    until_later(|| home.catalog.cleanups().unwrap().is_empty()).await;
     home.check_consistent();
     home.stop().await;
 }

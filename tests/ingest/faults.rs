@@ -5,14 +5,14 @@ use griot::{
     ports::fakes::Trouble,
 };
 
-use crate::home::{Home, long_text, until};
+use crate::home::{Home, long_text, until, until_later};
 
 #[tokio::test(start_paused = true)]
 async fn documents_wait_for_an_embedder_that_is_down() {
     let home = Home::new().await;
     home.embed.words.trouble(Trouble::Unavailable);
     let first = home.upload("a", &long_text("first")).await.id;
-    until(|| home.embed.words.calls().len() >= 6).await;
+    until_later(|| home.embed.words.calls().len() >= 6).await;
     let second = home.upload("b", "Second.").await.id;
     let waiting = home.library.document(first).await.unwrap();
     assert_eq!(

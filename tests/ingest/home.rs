@@ -372,6 +372,13 @@ pub async fn until(mut done: impl FnMut() -> bool) {
     }
 }
 
+/// The same where time is paused: it goes on by a tenth of a second at each look.
+pub async fn until_later(mut done: impl FnMut() -> bool) {
+    while !done() {
+        tokio::time::advance(std::time::Duration::from_millis(100)).await;
+    }
+}
+
 /// A text of some chunks.
 pub fn long_text(word: &str) -> String {
     (0..200)

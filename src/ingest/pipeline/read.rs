@@ -35,7 +35,7 @@ pub(super) async fn run(
     };
     let mut chunker = Chunker::new(Arc::clone(&shared.embedder), size);
     let mut patience = Patience::default();
-    loop {
+    while !shared.cancel.is_cancelled() {
         let next = next(&shared).await;
         let (claim, document) = match next {
             Ok(Some(next)) => next,
