@@ -381,6 +381,9 @@ pub struct Answer {
     pub answer: String,
     /// `false` means: not in your documents.
     pub supported: bool,
+    /// The estimated probability, 0 to 1, that the documents support an answer. null where none was
+    /// estimated: nothing was found to quote, or there was no language model.
+    pub support: Option<f32>,
     /// Parts that were missing while this was answered.
     #[schema(schema_with = components)]
     pub degraded: Vec<Component>,
@@ -401,6 +404,7 @@ impl From<domain::Answer> for Answer {
             question: answer.question,
             answer: answer.answer,
             supported: answer.supported,
+            support: answer.support,
             degraded: answer.degraded,
             citations: answer.citations.into_iter().map(Citation::from).collect(),
             evidence: answer.evidence.into_iter().map(Evidence::from).collect(),
