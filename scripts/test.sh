@@ -34,6 +34,7 @@ for tier in "${tiers[@]}"; do
   case "$tier" in
     fast)
       run "fast tier" cargo test --release --workspace --no-fail-fast --lib --bins "${tests[@]}"
+      run "examples in the documentation" cargo test --release --workspace --no-fail-fast --doc
       ;;
     full)
       [ "${#tests[@]}" -gt 0 ] || { echo "full tier: no targets"; continue; }
