@@ -305,7 +305,7 @@ async fn too_little_room_is_said_before_anything_is_fetched() {
         needed: 1_200_000_000,
         free: 5_000_000,
     };
-    assert_snapshot!(shown, @"");
+    assert_snapshot!(shown, @"1.20 GB are needed in /m, but only 5.0 MB are free: free some space, or set `models.dir` to a folder on another disk");
     assert_eq!(bench.heard(), [""; 0]);
 }
 
@@ -340,8 +340,8 @@ fn settings_say_which_models_are_wanted() {
     }];
     check(&config, &["minilm-l6-int8"]);
     config.embed.model = "minilm-l8".to_owned();
-    assert_snapshot!(wanted_by(&config).unwrap_err(), @"");
-    assert_snapshot!(named("gpt").unwrap_err(), @"");
+    assert_snapshot!(wanted_by(&config).unwrap_err(), @"there is no model `minilm-l8`; did you mean `minilm-l6`?");
+    assert_snapshot!(named("gpt").unwrap_err(), @"there is no model `gpt`; `griot models ls` lists all");
 }
 
 #[test]
