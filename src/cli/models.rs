@@ -162,9 +162,9 @@ fn ls(context: &Context) -> Result<(), Failure> {
         "name", "role", "size", "on disk", "wanted", "profiles", "licence",
     ];
     context.out.table(&head, &rows)?;
-    context
-        .out
-        .line(&format!("\nin {}", library.dir().display()))?;
+    context.out.line("")?;
+    let line = format!("in {}", library.dir().display());
+    context.out.line(&line)?;
     Ok(())
 }
 

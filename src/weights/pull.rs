@@ -153,7 +153,18 @@ pub async fn pull(
 }
 
 /// Held until dropped. Another process of the same machine is told to wait.
-fn lock(dir: &Path) -> Result<File, PullError> {
+struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing alone is not enough: a child process that is just being started holds a copy of the
+        // descriptor until it runs its own program. What cannot be unlocked, the end of this process
+        // unlocks.
+        let _ = self.0.unlock();
+    }
+}
+
+fn lock(dir: &Path) -> Result<Lock, PullError> {
     let path = dir.join(".lock");
     let file = File::options()
         .create(true)
@@ -162,7 +173,7 @@ fn lock(dir: &Path) -> Result<File, PullError> {
         .open(&path)
         .map_err(DiskError::at("open", &path))?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Lock(file)),
         Err(TryLockError::WouldBlock) => Err(PullError::Busy {
             dir: dir.to_owned(),
         }),

@@ -74,9 +74,12 @@ impl Progress {
                 screen.clear();
                 screen.line(&format!("{}: converting", file.path));
             }
-            Event::Done { file, .. } => {
+            Event::Done { file, source } => {
                 screen.clear();
-                screen.line(&format!("{}: checked and in place", file.path));
+                screen.line(&format!(
+                    "{}: checked and in place, from {source}",
+                    file.path
+                ));
             }
         }
     }

@@ -208,6 +208,41 @@ async fn a_hub_that_is_not_there_is_not_waited_for() {
 }
 
 #[tokio::test]
+async fn a_hub_that_was_not_there_is_not_asked_for_the_next_file() {
+    // It comes up between the two files, and is still not asked: the first answer stands for a pull.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let mut bench = Bench::new();
+    bench.options.hub = HubOptions {
+        endpoint: format!("http://{address}"),
+        ..HubOptions::default()
+    };
+    package::wheel(&bench, "p==1", &[("p/a", b"aa"), ("p/b", b"bb")]);
+    let sources = |member| vec![on_hub("x"), in_packages(&[("p==1", member, 2)])];
+    let manifest = manifest(vec![
+        file("a.bin", b"aa", sources("p/a")),
+        file("b.bin", b"bb", sources("p/b")),
+    ]);
+    let late = Mutex::new(None);
+    let meanwhile = |event: &Event<'_>| {
+        let mut late = late.lock().unwrap();
+        if late.is_none() && matches!(event, Event::Done { .. }) {
+            let listener = std::net::TcpListener::bind(address).unwrap();
+            listener.set_nonblocking(true).unwrap();
+            *late = Some(listener);
+        }
+    };
+    bench.pull_with(&manifest, &meanwhile).await.unwrap();
+    let late = late.into_inner().unwrap().unwrap();
+    assert_eq!(
+        late.accept().unwrap_err().kind(),
+        std::io::ErrorKind::WouldBlock
+    );
+    assert_eq!(bench.content("b.bin"), b"bb");
+}
+
+#[tokio::test]
 async fn a_pull_stops_in_the_middle_and_keeps_what_came() {
     let silent = Reply::Stall("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n0123".to_owned());
     let (bench, _server, manifest) = bench(vec![silent]).await;

@@ -185,7 +185,10 @@ async fn a_package_that_is_not_what_it_should_be_is_refused() {
     "#);
 
     wheel(&bench, "p1==1", &[("p1/renamed", b"abcde")]);
-    assert_snapshot!(refused(&bench).await, @"another `griot models pull` is working in …/models: wait until it is done, or stop it");
+    assert_snapshot!(refused(&bench).await, @r#"
+    m.bin: no source worked
+      packages p1==1 to p2==1: p1==1 is not what the manifest describes: p1/m: specified file not found in archive
+    "#);
 
     wheel(&bench, "p1==1", &[("p1/m", b"abcdef")]);
     assert_snapshot!(refused(&bench).await, @r#"
