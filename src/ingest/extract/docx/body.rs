@@ -148,6 +148,8 @@ pub(super) struct Body<'a> {
     tables: Vec<Table>,
     /// Open formulas.
     math: usize,
+    /// The sign of the sum or integral that is open.
+    operator: &'static str,
     /// Inside an element of text. Drawings hold numbers between tags that are no text.
     in_text: bool,
     footnotes: u32,
@@ -167,6 +169,7 @@ impl<'a> Body<'a> {
             paragraphs: Vec::new(),
             tables: Vec::new(),
             math: 0,
+            operator: "",
             in_text: false,
             footnotes: 0,
             endnotes: 0,
@@ -369,7 +372,13 @@ impl<'a> Body<'a> {
 
     fn text(&mut self, text: &str) {
         if self.skipped == 0 && self.in_text {
-            self.visible(|line| line.flow(text));
+            // Checkboxes, as everybody types them; fonts and models seldom know the signs.
+            if text.contains(['☐', '☑', '☒']) {
+                let typed = text.replace('☐', "[ ]").replace(['☑', '☒'], "[x]");
+                self.visible(|line| line.verbatim(&typed));
+            } else {
+                self.visible(|line| line.flow(text));
+            }
         }
     }
 
@@ -543,8 +552,13 @@ impl<'a> Body<'a> {
             "f" => self.sign("\\frac"),
             "rad" => self.sign("\\sqrt"),
             "num" | "den" | "deg" => self.sign("{"),
-            "d" => self.sign("("),
-            "nary" => self.sign(" ∑"),
+            "d" => self.sign("\\left("),
+            "nary" => self.operator = "\\int",
+            "chr" => {
+                if let Some(sign) = tag.attr("val") {
+                    self.operator = operator(&sign);
+                }
+            }
             _ => {}
         }
     }
@@ -557,7 +571,8 @@ impl<'a> Body<'a> {
                 }
             }
             "sup" | "sub" | "num" | "den" | "deg" => self.sign("}"),
-            "d" => self.sign(")"),
+            "d" => self.sign("\\right)"),
+            "naryPr" => self.sign(self.operator),
             _ => {}
         }
     }
@@ -567,6 +582,23 @@ impl<'a> Body<'a> {
         if let Some(paragraph) = self.paragraphs.last_mut() {
             paragraph.line.flow(sign);
         }
+    }
+}
+
+/// TeX's name of a large operator; an integral where the formula names none (ECMA-376, 22.1.2.20).
+fn operator(sign: &str) -> &'static str {
+    match sign {
+        "∑" => "\\sum",
+        "∏" => "\\prod",
+        "∐" => "\\coprod",
+        "∬" => "\\iint",
+        "∭" => "\\iiint",
+        "∮" => "\\oint",
+        "⋃" => "\\bigcup",
+        "⋂" => "\\bigcap",
+        "⋁" => "\\bigvee",
+        "⋀" => "\\bigwedge",
+        _ => "\\int",
     }
 }
 
