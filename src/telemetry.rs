@@ -3,7 +3,7 @@
 //! What is never logged, at any level: text of documents, questions and answers, API keys, `Authorization`
 //! headers and query strings (a query string may hold a question).
 
-use std::{sync::OnceLock, time::Duration};
+use std::{io::IsTerminal, sync::OnceLock, time::Duration};
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio_util::sync::CancellationToken;
@@ -33,14 +33,19 @@ pub enum TelemetryError {
 /// # Errors
 /// When `log.level` is not a filter, or logging was started before.
 pub fn init(log: &LogConfig) -> Result<(), TelemetryError> {
-    let filter = EnvFilter::try_new(&log.level).map_err(|error| TelemetryError::Filter {
+    // The embedded index tells of its own log files and of switches nobody can set: not for people.
+    let filter = EnvFilter::try_new(format!("qdrant_edge=error,{}", log.level)).map_err(|error| TelemetryError::Filter {
         given: log.level.clone(),
         reason: error.to_string(),
     })?;
     let registry = tracing_subscriber::registry().with(filter);
     match log.format {
         LogFormat::Text => registry
-            .with(fmt::layer().with_writer(std::io::stderr))
+            .with(
+                fmt::layer()
+                    .with_writer(std::io::stderr)
+                    .with_ansi(std::io::stderr().is_terminal()),
+            )
             .try_init(),
         LogFormat::Json => registry
             .with(fmt::layer().json().with_writer(std::io::stderr))
