@@ -34,10 +34,13 @@ pub enum TelemetryError {
 /// When `log.level` is not a filter, or logging was started before.
 pub fn init(log: &LogConfig) -> Result<(), TelemetryError> {
     // The embedded index tells of its own log files and of switches nobody can set: not for people.
-    let filter = EnvFilter::try_new(format!("qdrant_edge=error,{}", log.level)).map_err(|error| TelemetryError::Filter {
-        given: log.level.clone(),
-        reason: error.to_string(),
-    })?;
+    let filter =
+        EnvFilter::try_new(format!("qdrant_edge=error,{}", log.level)).map_err(|error| {
+            TelemetryError::Filter {
+                given: log.level.clone(),
+                reason: error.to_string(),
+            }
+        })?;
     let registry = tracing_subscriber::registry().with(filter);
     match log.format {
         LogFormat::Text => registry

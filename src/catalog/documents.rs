@@ -123,7 +123,10 @@ impl Catalog {
              ORDER BY id DESC LIMIT ?3"
         );
         let found = self.connections.read(|t| {
-            let collection = listing.collection.as_ref().map(|c| c.as_str());
+            let collection = listing
+                .collection
+                .as_ref()
+                .map(super::super::domain::ids::Collection::as_str);
             let after = listing.after.map(Key::key);
             let limit = i64::try_from(listing.limit).unwrap_or(i64::MAX);
             let mut documents = t
@@ -183,10 +186,6 @@ impl Catalog {
     }
 
     /// Says how far a document in work is. In memory only; the next start begins it anew.
-    #[expect(
-        clippy::unnecessary_wraps,
-        reason = "callers treat it as any other catalog method"
-    )]
     pub fn progress(
         &self,
         id: DocumentId,

@@ -271,15 +271,12 @@ async fn qdrant(config: &Config) -> Finding {
 /// A daemon that answers; else whether one could listen.
 async fn daemon(context: &Context, config: &Config) -> Finding {
     let what = "daemon";
-    let client = match context.client() {
-        Ok(client) => client,
-        Err(_) => {
-            return Finding::bad(
-                what,
-                "the address or the key given cannot be used",
-                "correct `--url` or `--api-key`",
-            );
-        }
+    let Ok(client) = context.client() else {
+        return Finding::bad(
+            what,
+            "the address or the key given cannot be used",
+            "correct `--url` or `--api-key`",
+        );
     };
     let request = client.request(Method::GET, &["livez"]).timeout(PATIENCE);
     match client.text(request).await {

@@ -145,7 +145,7 @@ fn upstreams_may_be_written_in_each_place() {
     let env = [("GRIOT__LLM__UPSTREAMS", inline)];
     assert_eq!(
         loaded(file, &env, &none).config.llm.upstreams,
-        [ollama.clone()]
+        std::slice::from_ref(&ollama)
     );
 
     let json = r#"[{"kind":"ollama","url":"http://box:11434","model":"m"}]"#;

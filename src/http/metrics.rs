@@ -63,7 +63,11 @@ fn method_label(method: &Method) -> &'static str {
     responses((status = 200, description = "Prometheus text", body = String, content_type = "text/plain")))]
 pub async fn metrics(Shared(state): Shared<State>) -> Response {
     // A catalog that is lost shows in the parts' states; its totals are then as they last were.
-    if let Ok(totals) = state.catalog().call(|catalog| catalog.totals()).await {
+    if let Ok(totals) = state
+        .catalog()
+        .call(super::super::catalog::Catalog::totals)
+        .await
+    {
         let in_work = totals
             .documents
             .saturating_sub(totals.queued + totals.searchable + totals.failed);

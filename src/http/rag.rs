@@ -1,6 +1,6 @@
 //! Questions over HTTP: the answer as one object or as it is written, and passages alone.
 
-use std::{convert::Infallible, time::Instant};
+use std::{convert::Infallible, sync::Arc, time::Instant};
 
 use axum::{
     extract::State as Shared,
@@ -24,6 +24,7 @@ use super::{
 use crate::{
     answer::{AnswerEvent, AnswerStream, Ask, Search},
     domain::{self, Question},
+    health::Board,
 };
 
 /// The most passages that may be asked for.
@@ -285,6 +286,7 @@ fn too_many() -> Problem {
 /// without an outcome it was cancelled.
 struct Asked {
     _permit: OwnedSemaphorePermit,
+    board: Arc<Board>,
     begun: Instant,
     written: bool,
     outcome: &'static str,
@@ -297,6 +299,7 @@ impl Asked {
                 metrics::counter!("griot_questions_total", "outcome" => "refused").increment(1);
                 too_many()
             })?,
+            board: Arc::clone(state.board()),
             begun: Instant::now(),
             written: false,
             outcome: "cancelled",
@@ -310,6 +313,8 @@ impl Asked {
                 metrics::histogram!("griot_first_token_seconds").record(self.begun.elapsed());
             }
             AnswerEvent::Done(answer) => {
+                // An incident tells how many answers it cost.
+                self.board.answered_without(&answer.degraded);
                 self.outcome = match (answer.supported, answer.model.is_some()) {
                     (true, true) => "answered",
                     (true, false) => "extractive",

@@ -133,7 +133,8 @@ impl Originals {
                 continue;
             };
             for file in files.flatten() {
-                let name = [folder.file_name(), file.file_name()].map(|n| n.into_string());
+                let name =
+                    [folder.file_name(), file.file_name()].map(std::ffi::OsString::into_string);
                 if let [Ok(first), Ok(rest)] = name
                     && let Ok(sha256) = format!("{first}{rest}").parse()
                 {

@@ -1,7 +1,7 @@
 //! The daemon's services with fakes behind the ports, listening on a port of its own, and a client
 //! that holds every response against `/openapi.json`.
 
-use std::{path::Path, sync::Arc};
+use std::{fs::File, io::Read, sync::Arc};
 
 use async_trait::async_trait;
 use griot::{
@@ -345,10 +345,14 @@ struct PlainText;
 impl Reader for PlainText {
     async fn read(
         &self,
-        original: &Path,
+        mut original: File,
+        _extension: &str,
         _progress: &(dyn Fn(Progress) + Send + Sync),
     ) -> Result<Extracted, ExtractError> {
-        let text = std::fs::read_to_string(original).expect("originals of tests are UTF-8");
+        let mut text = String::new();
+        original
+            .read_to_string(&mut text)
+            .expect("originals of tests are UTF-8");
         if text.starts_with('!') {
             return Err(ExtractError::new(
                 griot::domain::FailureCode::Damaged,

@@ -80,7 +80,7 @@ fn html() {
         "x.html",
         "text/html “The page”\n\
          1 Rivers of Europe at \"Rivers of Eu\"\n\
-         2 Rivers of Europe › List at \"List\\n\\n- one\"\n\
+         2 Rivers of Europe › List at \"List\\n\\n- one\\n\"\n\
          ---\n\
          Rivers of Europe\n\nThe Danube flows east.\nIt is long.\n\nA map\n\nList\n\n- one\n- two\n  3. inner\n\n\
          Lengths\nRiver | km\nDanube | 2,850\nDanube | 1,770 mi\n\n  code\n    stays\nEnding.",
@@ -184,7 +184,7 @@ fn pdf_pages() {
         72,
         700,
         &[
-            "The Danube is the second-",
+            "The Danube is the second",
             "longest river of Europe, an exam-",
             "ple of a long one (really).",
         ],
@@ -193,11 +193,11 @@ fn pdf_pages() {
         &make::pdf(&[&first, "", &lines(72, 700, &["Page three."])]),
         "x.pdf",
         "application/pdf\n\
-         page 1 text 0..85 by Unpdf\n\
-         page 2 empty 85..85 by Unpdf\n\
-         page 3 text 87..98 by Unpdf\n\
+         page 1 text 0..84 by Unpdf\n\
+         page 2 empty 84..84 by Unpdf\n\
+         page 3 text 86..97 by Unpdf\n\
          ---\n\
-         The Danube is the second-longest river of Europe, an example of a long one (really).\n\nPage three.",
+         The Danube is the second longest river of Europe, an example of a long one (really).\n\nPage three.",
     );
 }
 

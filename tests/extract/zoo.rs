@@ -39,7 +39,7 @@ async fn outcomes(folder: &str) -> Option<BTreeMap<String, Result<usize, Failure
 }
 
 /// Good documents that hold no text, or none that is told.
-const WITHOUT_TEXT: [(&str, FailureCode); 9] = [
+const WITHOUT_TEXT: [(&str, FailureCode); 8] = [
     (
         "pdf-cjk-cid/pdfjs--arial_unicode_ab_cidfont.pdf",
         FailureCode::Damaged,
@@ -66,7 +66,6 @@ const WITHOUT_TEXT: [(&str, FailureCode); 9] = [
         "pdf-scan/markitdown--MEDRPT-2024-PAT-3847_medical_report_scan.pdf",
         FailureCode::NoText,
     ),
-    ("", FailureCode::Internal),
 ];
 
 #[tokio::test]

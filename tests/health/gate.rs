@@ -128,7 +128,7 @@ async fn a_reply_may_take_long_as_long_as_it_goes_on() {
         tokio::spawn(async move {
             for point in points {
                 point.reached().await;
-                tokio::time::sleep(BETWEEN - Duration::from_secs(1)).await;
+                tokio::time::sleep(BETWEEN.checked_sub(Duration::from_secs(1)).unwrap()).await;
                 point.release();
             }
         })

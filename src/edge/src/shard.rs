@@ -301,7 +301,7 @@ fn is(name: &str, value: String) -> Condition {
     Condition::Field(FieldCondition::new_match(
         field(name),
         Match::Value(MatchValue {
-            value: ValueVariants::String(value.into()),
+            value: ValueVariants::String(value),
         }),
     ))
 }

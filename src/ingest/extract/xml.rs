@@ -23,6 +23,7 @@ const MAX_DEPTH: usize = 1_000;
 const MAX_UTF16_BYTES: u64 = 64 * 1024 * 1024;
 
 /// What the stream consists of. An empty element is an `Open` and a `Close`.
+#[derive(Clone, Copy)]
 pub(super) enum Node<'a> {
     Open(&'a Tag<'a>),
     /// The name.
