@@ -29,26 +29,17 @@ use tokio::{
 
 /// What the sample document says, and what the scripted model quotes from it.
 pub const LEASE: &str = "The flat has two rooms and a kitchen. Rent is payable on the first day of each calendar month. Dogs are allowed in the garden.";
-pub const QUOTE: &str = "Rent is payable on the first day of each calendar month.";
+pub const QUOTE: &str = "Rent is payable on the first day of each calendar month";
 pub const QUESTION: &str = "When is rent payable?";
 pub const ANSWER: &str = "Rent is payable on the first day of each month.";
 
 /// Settings of one test's daemon.
+#[derive(Default)]
 pub struct Settings {
     pub server: ServerConfig,
     pub ingest: IngestConfig,
     /// The model waits here before its answer's last word.
     pub gate: Option<Gate>,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            server: ServerConfig::default(),
-            ingest: IngestConfig::default(),
-            gate: None,
-        }
-    }
 }
 
 /// A running daemon. Dropped, it stops.
@@ -57,7 +48,6 @@ pub struct TestApp {
     pub library: Arc<Library>,
     pub model: Arc<ScriptedModel>,
     pub embedder: Arc<HashEmbedder>,
-    pub board: Arc<Board>,
     pub home: tempfile::TempDir,
     client: reqwest::Client,
     key: Option<String>,
@@ -116,19 +106,19 @@ impl TestApp {
         let embedder = Arc::new(HashEmbedder::new());
         let gate = settings.gate.clone();
         let model = Arc::new(ScriptedModel::answering(move |request| {
-            if request.format.is_some() {
-                Script::new().token(&json!({ "quote": QUOTE }).to_string(), -0.1)
-            } else if request.logprobs {
-                Script::new().token("yes", -0.1)
-            } else {
-                let (most, last) = ANSWER.rsplit_once(' ').expect("it has words");
-                let script = Script::text(most);
-                let script = match &gate {
-                    Some(gate) => script.wait(gate),
-                    None => script,
-                };
-                script.delta(&format!(" {last}"))
+            let Some(format) = &request.format else {
+                return Script::new().token("yes", -0.1);
+            };
+            if format["properties"].get("quote").is_some() {
+                return Script::new().token(&json!({ "quote": QUOTE }).to_string(), -0.1);
             }
+            let (most, last) = ANSWER.rsplit_once(' ').expect("it has words");
+            let script = Script::text(&format!("{{\"answer\": \"{most}"));
+            let script = match &gate {
+                Some(gate) => script.wait(gate),
+                None => script,
+            };
+            script.delta(&format!(" {last}\"}}"))
         }));
         let library = Library::start(LibraryParts {
             catalog: Arc::clone(&catalog),
@@ -178,7 +168,6 @@ impl TestApp {
             library,
             model,
             embedder,
-            board,
             home,
             client: reqwest::Client::builder().no_proxy().build().unwrap(),
             key: None,
@@ -288,7 +277,8 @@ impl TestApp {
             .collect();
         matching.sort_by_key(|(template, _)| template.matches('{').count());
         let Some((template, item)) = matching.first() else {
-            assert_eq!(status, StatusCode::NOT_FOUND, "{path} is not described");
+            let nowhere = [StatusCode::NOT_FOUND, StatusCode::URI_TOO_LONG];
+            assert!(nowhere.contains(&status), "{status} is not described");
             return;
         };
         let operation = &item[method.as_str().to_ascii_lowercase()];
