@@ -48,6 +48,8 @@ pub struct TestApp {
     pub library: Arc<Library>,
     pub model: Arc<ScriptedModel>,
     pub embedder: Arc<HashEmbedder>,
+    #[allow(dead_code, reason = "read by tests/cli, which shares this file")]
+    pub board: Arc<Board>,
     pub home: tempfile::TempDir,
     client: reqwest::Client,
     key: Option<String>,
@@ -168,6 +170,7 @@ impl TestApp {
             library,
             model,
             embedder,
+            board,
             home,
             client: reqwest::Client::builder().no_proxy().build().unwrap(),
             key: None,
