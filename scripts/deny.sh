@@ -1,17 +1,18 @@
 #!/usr/bin/env bash
-# Licences, sources and bans of all dependencies, by cargo-deny and deny.toml. The advisory database
-# is a clone from GitHub, which not every machine can reach: `scripts/deny.sh advisories` asks it too.
+# Licences, sources and bans of all dependencies, as deny.toml allows them: by cargo-deny where it is
+# installed, else by a small check of the same file. `scripts/deny.sh install` builds cargo-deny into
+# target/tools, some minutes. The advisory database is a clone from GitHub, which not every machine
+# can reach: `cargo deny check advisories` asks it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# Kept below target, so that a cached target folder brings it along.
 tools=$PWD/target/tools
 PATH="$tools/bin:$PATH"
-if ! command -v cargo-deny >/dev/null; then
-  echo "deny: building cargo-deny into target/tools (once, some minutes)"
-  cargo install cargo-deny --version 0.20.2 --locked --root "$tools" --profile dev --quiet
+if [ "${1:-}" = install ] && ! command -v cargo-deny >/dev/null; then
+  cargo install cargo-deny --version 0.20.2 --locked --root "$tools" --profile dev
 fi
-cargo deny --offline check bans licenses sources
-for check in "$@"; do
-  cargo deny check "$check"
-done
+if command -v cargo-deny >/dev/null; then
+  exec cargo deny --offline check bans licenses sources
+fi
+echo "deny: cargo-deny is not installed (scripts/deny.sh install); the small check runs instead"
+exec python3 scripts/check_dependencies.py

@@ -121,9 +121,10 @@ impl Partial {
     /// Whether all bytes are there and are the right ones.
     pub fn check(&self, sha256: Sha256Hash) -> Result<(), Mismatch> {
         let got = Sha256Hash(self.hasher.clone().finalize().into());
-        match got == sha256 && self.len == self.wanted {
-            true => Ok(()),
-            false => Err(Mismatch { got }),
+        if got == sha256 && self.len == self.wanted {
+            Ok(())
+        } else {
+            Err(Mismatch { got })
         }
     }
 

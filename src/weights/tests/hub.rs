@@ -150,45 +150,45 @@ async fn redirects_are_followed_and_the_token_stays_at_home() {
 async fn other_bytes_are_refused_and_not_kept() {
     let (bench, _server, manifest) = bench(vec![whole("012345678X")]).await;
     let error = bench.pull(&manifest).await.unwrap_err();
-    assert_snapshot!(error, @r#"
+    assert_snapshot!(error, @r"
     m.bin: no source worked
       hub org/model: SHA-256 dd3921bbd96800c96557c52cd590dfe918ecf2aab50d8163b8457f0f4d421501 where 84d89877f0d4041efb6bf91a16f0248f2fd573e6af05c19f96bedb9f882f7882 is wanted: the file there is another one, or damaged on its way
-    "#);
+    ");
     assert_eq!(fs::read(bench.path("models/m.bin.partial")).unwrap(), b"");
 }
 
 #[tokio::test]
 async fn each_failure_has_its_own_words() {
     let none = "content-length: 0\r\n";
-    assert_snapshot!(refused(vec![answer("404 Not Found", none, "")]).await, @r#"
+    assert_snapshot!(refused(vec![answer("404 Not Found", none, "")]).await, @r"
     m.bin: no source worked
       hub org/model: http://hub/org/model/resolve/abc123/q/m.bin answered 404: the file is not there any more
-    "#);
-    assert_snapshot!(refused(vec![answer("401 Unauthorized", none, "")]).await, @r#"
+    ");
+    assert_snapshot!(refused(vec![answer("401 Unauthorized", none, "")]).await, @r"
     m.bin: no source worked
       hub org/model: http://hub/org/model/resolve/abc123/q/m.bin answered 401: it wants a token, set HF_TOKEN
-    "#);
+    ");
     let page = answer("200 OK", "content-length: 5\r\n", "<html");
-    assert_snapshot!(refused(vec![page]).await, @r#"
+    assert_snapshot!(refused(vec![page]).await, @r"
     m.bin: no source worked
       hub org/model: http://hub/org/model/resolve/abc123/q/m.bin would send 5 bytes where 10 are wanted: a proxy or a login page may have answered instead
-    "#);
+    ");
     let endless = "transfer-encoding: chunked\r\n";
     let endless = answer("200 OK", endless, "10\r\n0123456789abcdef\r\n0\r\n\r\n");
-    assert_snapshot!(refused(vec![endless]).await, @r#"
+    assert_snapshot!(refused(vec![endless]).await, @r"
     m.bin: no source worked
       hub org/model: http://hub/org/model/resolve/abc123/q/m.bin would send 16 bytes where 10 are wanted: a proxy or a login page may have answered instead
-    "#);
+    ");
     let garbled = || Reply::Bytes("\u{1}\u{2} this is not HTTP\r\n\r\n".to_owned());
-    assert_snapshot!(refused(vec![garbled(), garbled(), garbled()]).await, @r#"
+    assert_snapshot!(refused(vec![garbled(), garbled(), garbled()]).await, @r"
     m.bin: no source worked
       hub org/model: the connection to http://hub/org/model/resolve/abc123/q/m.bin broke 3 times in a row (invalid HTTP version parsed)
-    "#);
+    ");
     let busy = || answer("503 Service Unavailable", none, "");
-    assert_snapshot!(refused(vec![busy(), busy(), busy()]).await, @r#"
+    assert_snapshot!(refused(vec![busy(), busy(), busy()]).await, @r"
     m.bin: no source worked
       hub org/model: the connection to http://hub/org/model/resolve/abc123/q/m.bin broke 3 times in a row (it answered 503 Service Unavailable)
-    "#);
+    ");
 }
 
 #[tokio::test]
@@ -200,10 +200,10 @@ async fn a_hub_that_is_not_there_is_not_waited_for() {
     drop(listener);
     bench.options.hub.endpoint = nobody.clone();
     let error = bench.pull(&manifest).await.unwrap_err();
-    assert_snapshot!(bench.words(&error).replace(&nobody, "http://hub"), @r#"
+    assert_snapshot!(bench.words(&error).replace(&nobody, "http://hub"), @r"
     m.bin: no source worked
       hub org/model: cannot reach http://hub/org/model/resolve/abc123/q/m.bin: Connection refused (os error 111); check the network, or set HF_ENDPOINT to a mirror
-    "#);
+    ");
     assert_eq!(server.requests(), [""; 0]);
 }
 

