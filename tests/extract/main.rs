@@ -1,8 +1,21 @@
 //! Documents read through the real child process, `griot extract`: formats, damage, and the walls.
+//!
+//! The documents are made in code beside what is expected of them. `recall` and `zoo` also read the
+//! sample documents of `../shared/data`, where those are.
 
+mod formats;
+mod hostile;
+mod make;
+mod recall;
 mod walls;
+mod zoo;
 
-use std::{fs::File, io::Write, path::PathBuf};
+use std::{
+    fmt::Write as _,
+    fs::File,
+    io::{Seek, Write},
+    path::{Path, PathBuf},
+};
 
 use griot::ingest::{
     extract::{ExtractError, Extracted, Limits},
@@ -26,9 +39,71 @@ async fn read(bytes: &[u8], name: &str) -> Result<Extracted, ExtractError> {
 
 /// An unnamed file, at its beginning.
 fn file_of(bytes: &[u8]) -> File {
-    use std::io::Seek;
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(bytes).unwrap();
     file.rewind().unwrap();
     file
+}
+
+/// The whole outcome as text: what it is, its pages and sections, then the stored text.
+fn show(outcome: &Result<Extracted, ExtractError>) -> String {
+    let extracted = match outcome {
+        Ok(extracted) => extracted,
+        Err(error) => return format!("{}: {}", error.code, error.message),
+    };
+    let mut out = format!("{}", extracted.media_type);
+    if let Some(title) = &extracted.title {
+        write!(out, " “{title}”").unwrap();
+    }
+    out.push('\n');
+    if extracted.paged {
+        for page in &extracted.pages {
+            let (start, end) = (page.start, page.end);
+            writeln!(
+                out,
+                "page {} {} {start}..{end} by {:?}",
+                page.page, page.state, page.engine
+            )
+            .unwrap();
+        }
+    }
+    for section in &extracted.sections {
+        let words: String = extracted.text[section.start as usize..]
+            .chars()
+            .take(12)
+            .collect();
+        writeln!(out, "{} {} at {words:?}", section.level, section.path).unwrap();
+    }
+    write!(out, "---\n{}", extracted.text).unwrap();
+    out
+}
+
+/// A folder of the shared sample documents; `None`, with a message, where there is none.
+fn samples(folder: &str) -> Option<PathBuf> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../shared/data")
+        .join(folder);
+    if path.is_dir() {
+        return Some(path);
+    }
+    println!("skipped: {} is not there", path.display());
+    None
+}
+
+/// Every file below a folder, in order.
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
 }

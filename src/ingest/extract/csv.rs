@@ -27,14 +27,14 @@ const LOOKED_AT_BYTES: usize = 256 * 1024;
 pub(super) fn extract(bytes: &[u8], limits: &Limits) -> Result<Extracted, ExtractError> {
     let source = decode::decode(bytes, None);
     // Excel's own way of naming the delimiter.
-    let (source, named) = match source.strip_prefix("sep=") {
+    let (source, given) = match source.strip_prefix("sep=") {
         Some(rest) if rest.len() > 1 && rest.as_bytes()[0].is_ascii() => (
             rest[1..].trim_start_matches(['\r', '\n']),
             Some(rest.as_bytes()[0]),
         ),
         _ => (source.as_str(), None),
     };
-    let delimiter = named.unwrap_or_else(|| delimiter(source));
+    let delimiter = given.unwrap_or_else(|| delimiter(source));
     let mut reader = reader(source, delimiter);
     let mut record = ByteRecord::new();
     let mut draft = Draft::new(limits);

@@ -9,7 +9,7 @@ use encoding_rs::{Encoding, ISO_8859_8, UTF_8, UTF_16BE, UTF_16LE};
 
 use super::bidi;
 
-/// Bytes that the guess looks at. chardetng weighs pairs of letters; more changes nothing.
+/// Bytes that the guess looks at.
 const LOOKED_AT: usize = 256 * 1024;
 
 /// Decodes `bytes`. `declared` is the name that the document itself gives its encoding (HTML `meta`,
@@ -17,7 +17,8 @@ const LOOKED_AT: usize = 256 * 1024;
 pub(super) fn decode(bytes: &[u8], declared: Option<&str>) -> String {
     if let Some((encoding, mark)) = Encoding::for_bom(bytes) {
         // UTF-32LE begins with UTF-16LE's mark and two zeros.
-        if encoding == UTF_16LE && bytes.get(2..4) == Some(&[0, 0]) && bytes.len() % 4 == 0 {
+        if encoding == UTF_16LE && bytes.get(2..4) == Some(&[0, 0]) && bytes.len().is_multiple_of(4)
+        {
             return utf32(&bytes[4..], u32::from_le_bytes);
         }
         return encoding

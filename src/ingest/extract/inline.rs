@@ -48,10 +48,6 @@ impl Inline {
         self.text.trim().is_empty()
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.text.len()
-    }
-
     /// What was gathered; begins anew.
     pub(super) fn take(&mut self) -> String {
         self.gap = false;

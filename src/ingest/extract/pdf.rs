@@ -17,8 +17,8 @@ use super::{
 use gate::Quality;
 use tidy::tidy;
 
-/// The text of the second reader must be worth this much more than the first one's, which has better
-/// reading order. Texts of the same page differ by some hundredths through spaces and hyphens alone.
+/// The text of the second reader must be worth this much more than the first one's, which has the better
+/// reading order: a hyphen or a folio more is not worth losing that.
 const CLEARLY_MORE: f32 = 1.05;
 
 /// A page with a larger share of undecoded characters has no text that could be found or quoted.
@@ -94,7 +94,16 @@ struct Best {
 
 impl Files {
     fn open(bytes: &[u8]) -> Result<Self, ExtractError> {
-        match (by_unpdf::File::open(bytes), by_lopdf::File::open(bytes)) {
+        let lopdf = by_lopdf::File::open(bytes);
+        let whole = lopdf
+            .as_ref()
+            .ok()
+            .and_then(by_lopdf::File::with_whole_ligatures);
+        let unpdf = match whole.as_deref().map(by_unpdf::File::open) {
+            Some(Ok(file)) => Ok(file),
+            _ => by_unpdf::File::open(bytes),
+        };
+        match (unpdf, lopdf) {
             (Err(first), Err(second)) => {
                 // Each may take the other's encrypted file for a damaged one.
                 let encrypted = second.code == FailureCode::Encrypted;
@@ -186,7 +195,7 @@ impl Book {
             self.draft.end_block()?;
         }
         let start = self.draft.position();
-        self.draft.push(&page.read.text)?;
+        self.draft.push(page.read.text.trim_end())?;
         for heading in &page.read.headings {
             let at = start + heading.start as u64;
             self.draft.heading_at(at, heading.level, &heading.words);
@@ -205,8 +214,11 @@ impl Book {
     }
 
     fn finish(self, title: Option<String>) -> Result<Extracted, ExtractError> {
-        if self.pages.iter().all(|p| p.state == PageState::Unreadable) {
-            return Err(damaged("none of its pages can be read"));
+        let unreadable = |p: &ExtractedPage| p.state == PageState::Unreadable;
+        if self.draft.text().is_empty() && self.pages.iter().any(unreadable) {
+            return Err(damaged(
+                "its pages cannot be read, or their fonts do not say which characters they show",
+            ));
         }
         let (text, sections) = self.draft.finish();
         Ok(Extracted {

@@ -16,13 +16,14 @@ use crate::domain::FailureCode;
 
 use super::{ExtractError, decode};
 
-/// Word nests about twelve elements per table in a table; this allows eighty of those.
+/// A table in a table costs three elements, a paragraph in it three more; nobody nests a hundred tables.
 const MAX_DEPTH: usize = 1_000;
 
 /// Bytes of a part in UTF-16, which is decoded as a whole.
 const MAX_UTF16_BYTES: u64 = 64 * 1024 * 1024;
 
 /// What the stream consists of. An empty element is an `Open` and a `Close`.
+#[derive(Clone, Copy)]
 pub(super) enum Node<'a> {
     Open(&'a Tag<'a>),
     /// The name.

@@ -137,9 +137,8 @@ pub(super) async fn read(
                 let eight: [u8; 8] = payload
                     .try_into()
                     .map_err(|_| Broken::Unexpected("progress of a wrong length"))?;
-                let [a, b, c, d, e, f, g, h] = eight;
-                let page = u32::from_le_bytes([a, b, c, d]);
-                let of = u32::from_le_bytes([e, f, g, h]);
+                let both = u64::from_le_bytes(eight);
+                let (page, of) = (both as u32, (both >> 32) as u32);
                 if page <= told || page > of || of > limits.max_pages.max(1) {
                     return Err(Broken::Unexpected("progress that goes nowhere"));
                 }

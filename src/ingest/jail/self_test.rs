@@ -12,7 +12,7 @@ const LET_THROUGH: i32 = 90;
 /// Does what `name` says. Returns when that was prevented, and for unknown names.
 pub(super) fn run(name: &str) {
     let let_through = match name {
-        "network" => net::TcpStream::connect("127.0.0.1:9").is_ok_or_refused(),
+        "network" => net::TcpStream::connect("127.0.0.1:9").reached_the_network(),
         "listen" => net::TcpListener::bind("127.0.0.1:0").is_ok(),
         "open" => fs::File::open("/etc/hostname").is_ok(),
         "list" => fs::read_dir("/").is_ok(),
@@ -52,13 +52,13 @@ pub(super) fn run(name: &str) {
     }
 }
 
-/// A refused connection means that the network was reached.
-trait IsOkOrRefused {
-    fn is_ok_or_refused(self) -> bool;
+/// A refusal by the other side means that the network was reached.
+trait Reached {
+    fn reached_the_network(self) -> bool;
 }
 
-impl<T> IsOkOrRefused for std::io::Result<T> {
-    fn is_ok_or_refused(self) -> bool {
+impl<T> Reached for std::io::Result<T> {
+    fn reached_the_network(self) -> bool {
         self.map_or_else(
             |e| e.kind() == std::io::ErrorKind::ConnectionRefused,
             |_| true,

@@ -1,91 +1,30 @@
 //! The body of a Word document (also of its headers, footers and notes) as a machine fed with tags and
 //! text: paragraphs and tables inside one another are stacks, so depth costs no call stack.
 
-use std::{collections::HashMap, io::BufRead};
+mod formula;
+mod notes;
+mod paragraphs;
+mod rows;
+
+pub(super) use notes::Notes;
 
 use super::{
     super::{
-        ExtractError, Limits,
+        ExtractError,
         draft::Draft,
-        inline::{Inline, one_line},
-        table::{Row, write_row},
-        xml::{self, Node, Tag},
+        inline::Inline,
+        table::Row,
+        xml::{Node, Tag},
     },
-    numbering::{Counters, Numbering, roman},
+    numbering::{Counters, Numbering},
     styles::Styles,
 };
-
-/// Cells with more paragraphs than this in a row of more than [`LAYOUT_BYTES`] are a page laid out with
-/// a table, not data: their paragraphs stay paragraphs.
-const LAYOUT_PARAGRAPHS: usize = 4;
-
-/// See [`LAYOUT_PARAGRAPHS`].
-const LAYOUT_BYTES: usize = 1_500;
-
-/// Deeper lists than this are indented no further.
-const MAX_INDENT: usize = 8;
-
-/// Notes and text boxes that one paragraph may bring along.
-const MAX_ATTACHED: usize = 10_000;
-
-/// Bytes of each of them.
-const MAX_ATTACHED_BYTES: usize = 1024 * 1024;
 
 /// What paragraphs refer to.
 #[derive(Default)]
 pub(super) struct Sheet {
     pub(super) styles: Styles,
     pub(super) numbering: Numbering,
-}
-
-/// Footnotes and endnotes by kind and identifier.
-#[derive(Default)]
-pub(super) struct Notes(HashMap<(bool, String), String>);
-
-impl Notes {
-    /// Reads `footnotes.xml` or `endnotes.xml`.
-    pub(super) fn read(
-        &mut self,
-        part: impl BufRead,
-        sheet: &Sheet,
-        limits: &Limits,
-    ) -> Result<(), ExtractError> {
-        let none = Self::default();
-        let mut open: Option<((bool, String), Body<'_>)> = None;
-        let mut found = Vec::new();
-        let mut bytes = 0;
-        xml::read(part, |node| {
-            match &node {
-                Node::Open(tag) if tag.is("footnote") || tag.is("endnote") => {
-                    // Separators are the lines that Word draws above the notes.
-                    let note = tag.attr("type").is_none_or(|t| t == "normal");
-                    if let Some(id) = tag.attr("id").filter(|_| note) {
-                        let body = Body::new(Draft::new(limits), sheet, &none);
-                        open = Some(((tag.is("endnote"), id), body));
-                    }
-                    return Ok(());
-                }
-                Node::Close("footnote" | "endnote") => {
-                    if let Some((key, body)) = open.take() {
-                        let text = one_line(&body.finish()?.0.finish().0);
-                        bytes += text.len() as u64;
-                        if bytes > limits.max_text_bytes {
-                            return Err(super::super::draft::too_much_text(limits.max_text_bytes));
-                        }
-                        found.push((key, text));
-                    }
-                    return Ok(());
-                }
-                _ => {}
-            }
-            match &mut open {
-                Some((_, body)) => body.node(node),
-                None => Ok(()),
-            }
-        })?;
-        self.0.extend(found);
-        Ok(())
-    }
 }
 
 /// A paragraph while it is open.
@@ -148,6 +87,8 @@ pub(super) struct Body<'a> {
     tables: Vec<Table>,
     /// Open formulas.
     math: usize,
+    /// The sign of the sum or integral that is open.
+    operator: &'static str,
     /// Inside an element of text. Drawings hold numbers between tags that are no text.
     in_text: bool,
     footnotes: u32,
@@ -167,6 +108,7 @@ impl<'a> Body<'a> {
             paragraphs: Vec::new(),
             tables: Vec::new(),
             math: 0,
+            operator: "",
             in_text: false,
             footnotes: 0,
             endnotes: 0,
@@ -253,7 +195,7 @@ impl<'a> Body<'a> {
             "t" => self.in_text = true,
             "oMath" => self.math += 1,
             _ if self.math > 0 => self.open_math(tag),
-            "tab" | "ptab" => self.visible(|line| line.space()),
+            "tab" | "ptab" => self.visible(Inline::space),
             "br" | "cr" => self.visible(Inline::line_break),
             "noBreakHyphen" => self.visible(|line| line.flow("-")),
             "sym" => {
@@ -324,7 +266,7 @@ impl<'a> Body<'a> {
                     "numId" => paragraph.list = tag.attr("val"),
                     "ilvl" => paragraph.list_level = tag.attr("val").and_then(|v| v.parse().ok()),
                     "outlineLvl" => {
-                        paragraph.outline = tag.attr("val").and_then(|v| v.parse().ok())
+                        paragraph.outline = tag.attr("val").and_then(|v| v.parse().ok());
                     }
                     _ => {}
                 }
@@ -369,7 +311,13 @@ impl<'a> Body<'a> {
 
     fn text(&mut self, text: &str) {
         if self.skipped == 0 && self.in_text {
-            self.visible(|line| line.flow(text));
+            // Checkboxes, as everybody types them; fonts and models seldom know the signs.
+            if text.contains(['☐', '☑', '☒']) {
+                let typed = text.replace('☐', "[ ]").replace(['☑', '☒'], "[x]");
+                self.visible(|line| line.verbatim(&typed));
+            } else {
+                self.visible(|line| line.flow(text));
+            }
         }
     }
 
@@ -386,196 +334,8 @@ impl<'a> Body<'a> {
             }
         }
     }
-
-    fn note(&mut self, is_endnote: bool, id: Option<String>) {
-        let Some(text) = id.and_then(|id| self.notes.0.get(&(is_endnote, id))) else {
-            return;
-        };
-        let mark = if is_endnote {
-            self.endnotes += 1;
-            format!("[{}]", roman(self.endnotes))
-        } else {
-            self.footnotes += 1;
-            format!("[{}]", self.footnotes)
-        };
-        self.visible(|line| line.flow(&mark));
-        if let Some(paragraph) = self.paragraphs.last_mut() {
-            attach(&mut paragraph.attached, format!("{mark} {text}"));
-        }
-    }
-
-    fn end_paragraph(&mut self) -> Result<(), ExtractError> {
-        let Some(mut paragraph) = self.paragraphs.pop() else {
-            return Ok(());
-        };
-        let text = paragraph.line.take().trim().to_owned();
-        let marker = self.marker(&paragraph, &text);
-        if let Some(outer) = self.paragraphs.last_mut() {
-            // A text box: it follows the paragraph it hangs on.
-            if !text.is_empty() {
-                attach(&mut outer.attached, format!("{marker}{text}"));
-            }
-            for attached in paragraph.attached {
-                attach(&mut outer.attached, attached);
-            }
-            return Ok(());
-        }
-        if let Some(table) = self.tables.last_mut() {
-            if !text.is_empty() {
-                table.cell.push(format!("{}{text}", marker.trim_start()));
-            }
-            table.cell.append(&mut paragraph.attached);
-            return Ok(());
-        }
-        self.write_paragraph(&paragraph, &marker, &text)
-    }
-
-    fn write_paragraph(
-        &mut self,
-        paragraph: &Paragraph,
-        marker: &str,
-        text: &str,
-    ) -> Result<(), ExtractError> {
-        let styles = &self.sheet.styles;
-        let heading = match paragraph.outline {
-            Some(level) => (level < 9).then_some(level + 1),
-            None => styles.heading(&paragraph.style),
-        };
-        if styles.is_title(&paragraph.style) && self.title.is_none() && !text.is_empty() {
-            self.title = Some(one_line(text));
-        }
-        let in_list = !marker.is_empty() && heading.is_none();
-        if !text.is_empty() {
-            if in_list {
-                self.draft.end_line()?;
-            } else {
-                self.draft.end_block()?;
-            }
-            let start = self.draft.position();
-            let line = match heading {
-                Some(_) => format!("{}{}", marker.trim_start(), one_line(text)),
-                None => format!("{marker}{text}"),
-            };
-            self.draft.push(&line)?;
-            if let Some(level) = heading {
-                self.draft.heading_at(start, level, &line);
-            }
-            self.draft.end_line()?;
-        }
-        for attached in &paragraph.attached {
-            self.draft.end_line()?;
-            self.draft.push(attached)?;
-        }
-        if in_list {
-            self.draft.end_line()
-        } else {
-            self.draft.end_block()
-        }
-    }
-
-    /// Indentation and marker of a list item, with the space after; empty outside lists.
-    fn marker(&mut self, paragraph: &Paragraph, text: &str) -> String {
-        // An empty item shows its marker in Word, but says nothing and counts nothing here.
-        if text.is_empty() {
-            return String::new();
-        }
-        let styled = self.sheet.styles.list(&paragraph.style);
-        let (list, level) = match (&paragraph.list, styled) {
-            (Some(own), styled) => {
-                let level = styled.map_or(0, |(_, level)| level);
-                (own.clone(), paragraph.list_level.unwrap_or(level))
-            }
-            (None, Some((list, level))) => (list, paragraph.list_level.unwrap_or(level)),
-            (None, None) => return String::new(),
-        };
-        let marker = self
-            .sheet
-            .numbering
-            .marker(&mut self.counters, &list, level);
-        match marker {
-            Some(marker) => {
-                let indent = "  ".repeat(usize::from(level).min(MAX_INDENT));
-                format!("{indent}{marker} ")
-            }
-            None => String::new(),
-        }
-    }
-
-    fn end_row(&mut self) -> Result<(), ExtractError> {
-        let nested = self.tables.len() > 1;
-        let Some(table) = self.tables.last_mut() else {
-            return Ok(());
-        };
-        let cells = table.row.finish();
-        let paragraphs = std::mem::take(&mut table.paragraphs);
-        if std::mem::take(&mut table.deleted) {
-            return Ok(());
-        }
-        if nested {
-            let line = cells.join(" | ");
-            let outer = self.tables.len() - 2;
-            if !line.trim().is_empty() {
-                self.tables[outer].cell.push(line);
-            }
-            return Ok(());
-        }
-        let bytes: usize = cells.iter().map(String::len).sum();
-        let lays_out = paragraphs.iter().any(|cell| cell.len() > LAYOUT_PARAGRAPHS);
-        if paragraphs.len() == 1 || (lays_out && bytes > LAYOUT_BYTES) {
-            for paragraph in paragraphs.iter().flatten() {
-                self.draft.end_line()?;
-                self.draft.push(paragraph)?;
-            }
-            return self.draft.end_line();
-        }
-        write_row(&mut self.draft, &cells)
-    }
-
-    fn open_math(&mut self, tag: &Tag<'_>) {
-        match tag.name {
-            "r" => {
-                if let Some(paragraph) = self.paragraphs.last_mut() {
-                    paragraph.runs.push(false);
-                }
-            }
-            "sup" => self.sign("^{"),
-            "sub" => self.sign("_{"),
-            "f" => self.sign("\\frac"),
-            "rad" => self.sign("\\sqrt"),
-            "num" | "den" | "deg" => self.sign("{"),
-            "d" => self.sign("("),
-            "nary" => self.sign(" ∑"),
-            _ => {}
-        }
-    }
-
-    fn close_math(&mut self, name: &str) {
-        match name {
-            "r" => {
-                if let Some(paragraph) = self.paragraphs.last_mut() {
-                    paragraph.runs.pop();
-                }
-            }
-            "sup" | "sub" | "num" | "den" | "deg" => self.sign("}"),
-            "d" => self.sign(")"),
-            _ => {}
-        }
-    }
-
-    /// A sign of a formula, which stands between its runs.
-    fn sign(&mut self, sign: &str) {
-        if let Some(paragraph) = self.paragraphs.last_mut() {
-            paragraph.line.flow(sign);
-        }
-    }
 }
 
 fn is_private(c: char) -> bool {
     matches!(c, '\u{e000}'..='\u{f8ff}')
-}
-
-fn attach(to: &mut Vec<String>, text: String) {
-    if to.len() < MAX_ATTACHED && text.len() <= MAX_ATTACHED_BYTES {
-        to.push(text);
-    }
 }

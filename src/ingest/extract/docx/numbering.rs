@@ -24,8 +24,15 @@ struct Level {
 pub(super) struct Numbering {
     /// `abstractNumId` → levels.
     kinds: HashMap<String, Vec<Level>>,
-    /// `numId` → its kind and the levels that begin anew in it.
-    lists: HashMap<String, (String, Vec<(usize, u32)>)>,
+    /// By `numId`.
+    lists: HashMap<String, List>,
+}
+
+/// A list: its kind, and the levels that begin anew in it with their first numbers.
+#[derive(Default)]
+struct List {
+    kind: String,
+    restarts: Vec<(usize, u32)>,
 }
 
 /// The numbers reached so far.
@@ -39,7 +46,7 @@ pub(super) struct Counters {
 impl Numbering {
     /// The marker of the next paragraph of list `list` at `level`; `None` when it has none.
     pub(super) fn marker(&self, counters: &mut Counters, list: &str, level: u8) -> Option<String> {
-        let (kind, restarts) = self.lists.get(list)?;
+        let List { kind, restarts } = self.lists.get(list)?;
         let levels = self.kinds.get(kind)?;
         let at = usize::from(level).min(LEVELS - 1);
         let reached = counters.reached.entry(kind.clone()).or_default();
@@ -61,17 +68,14 @@ impl Numbering {
                 let mut chars = shape.text.chars();
                 while let Some(c) = chars.next() {
                     let digit = (c == '%').then(|| chars.next()).flatten();
-                    match digit.and_then(|d| d.to_digit(10)) {
-                        Some(n @ 1..=9) => {
-                            let n = n as usize - 1;
-                            let number = *reached[n].get_or_insert_with(|| start(n));
-                            let format = levels.get(n).map_or("decimal", |l| l.format.as_str());
-                            marker.push_str(&format_number(number, format));
-                        }
-                        _ => {
-                            marker.push(c);
-                            marker.extend(digit);
-                        }
+                    if let Some(n @ 1..=9) = digit.and_then(|d| d.to_digit(10)) {
+                        let n = n as usize - 1;
+                        let number = *reached[n].get_or_insert_with(|| start(n));
+                        let format = levels.get(n).map_or("decimal", |l| l.format.as_str());
+                        marker.push_str(&format_number(number, format));
+                    } else {
+                        marker.push(c);
+                        marker.extend(digit);
                     }
                 }
                 let marker = marker.trim().to_owned();
@@ -136,7 +140,7 @@ pub(super) fn roman(number: u32) -> String {
 pub(super) fn read(part: impl BufRead) -> Result<Numbering, ExtractError> {
     let mut numbering = Numbering::default();
     let mut kind: Option<(String, Vec<Level>)> = None;
-    let mut list: Option<(String, (String, Vec<(usize, u32)>))> = None;
+    let mut list: Option<(String, List)> = None;
     let mut at = 0;
     xml::read(part, |node| {
         match node {
@@ -145,8 +149,7 @@ pub(super) fn read(part: impl BufRead) -> Result<Numbering, ExtractError> {
                     kind = tag.attr("abstractNumId").map(|id| (id, Vec::new()));
                 }
                 ("num", ..) => {
-                    let entry = |id| (id, (String::new(), Vec::new()));
-                    list = tag.attr("numId").map(entry);
+                    list = tag.attr("numId").map(|id| (id, List::default()));
                 }
                 ("lvl", Some((_, levels)), None) => {
                     at = number(tag.attr("ilvl")).min(LEVELS as u32 - 1) as usize;
@@ -167,14 +170,14 @@ pub(super) fn read(part: impl BufRead) -> Result<Numbering, ExtractError> {
                 ("lvlText", Some((_, levels)), None) if at < levels.len() => {
                     levels[at].text = tag.attr("val").unwrap_or_default();
                 }
-                ("abstractNumId", _, Some((_, (of, _)))) => {
-                    *of = tag.attr("val").unwrap_or_default();
+                ("abstractNumId", _, Some((_, list))) => {
+                    list.kind = tag.attr("val").unwrap_or_default();
                 }
                 ("lvlOverride", _, Some(_)) => {
                     at = number(tag.attr("ilvl")).min(LEVELS as u32 - 1) as usize;
                 }
-                ("startOverride", _, Some((_, (_, restarts)))) if restarts.len() < LEVELS => {
-                    restarts.push((at, number(tag.attr("val"))));
+                ("startOverride", _, Some((_, list))) if list.restarts.len() < LEVELS => {
+                    list.restarts.push((at, number(tag.attr("val"))));
                 }
                 _ => {}
             },

@@ -9,8 +9,14 @@ use super::{
     tidy::tidy,
 };
 
-/// Bytes that one stream may inflate to. Content streams of the densest maps stay below 20 MiB.
+/// Bytes that one stream may inflate to; an eighth of the child's memory by default.
 const MAX_STREAM_BYTES: usize = 64 * 1024 * 1024;
+
+/// Fonts of one file that are looked at for ligatures.
+const MAX_FONTS: usize = 2_000;
+
+/// Bytes of one font's map to Unicode. A map of all 65,536 codes, one line each, has about 1 MiB.
+const MAX_MAP_BYTES: usize = 4 * 1024 * 1024;
 
 /// A document that lopdf could open.
 pub(super) struct File {
@@ -117,4 +123,69 @@ impl File {
         let title = info.get(b"Title").ok()?;
         lopdf::decode_text_string(title).ok()
     }
+
+    /// The file once more, with every font telling the ligatures of lam and alef as one character.
+    ///
+    /// A font maps that glyph to two letters in reading order. unpdf turns a line of Arabic around
+    /// letter by letter, so the two would change places (`اإل` for `الإ`); one character cannot. It is
+    /// unfolded to its letters afterwards. `None` when no font has such a mapping, or the file is
+    /// encrypted.
+    pub(super) fn with_whole_ligatures(&self) -> Option<Vec<u8>> {
+        if self.document.encryption_state.is_some() {
+            return None;
+        }
+        let maps = self.document.objects.values().filter_map(|object| {
+            let font = object.as_dict().ok()?;
+            font.get(b"ToUnicode").ok()?.as_reference().ok()
+        });
+        let mut changed = Vec::new();
+        for id in maps.take(MAX_FONTS) {
+            let Ok(stream) = self
+                .document
+                .get_object(id)
+                .and_then(lopdf::Object::as_stream)
+            else {
+                continue;
+            };
+            let plain = stream.decompressed_content_with_limit(MAX_MAP_BYTES);
+            if let Some(map) = plain.ok().as_deref().and_then(with_one_character) {
+                changed.push((id, map));
+            }
+        }
+        if changed.is_empty() {
+            return None;
+        }
+        catch_unwind(AssertUnwindSafe(|| {
+            let mut document = self.document.clone();
+            for (id, map) in changed {
+                let stream = document.get_object_mut(id).ok()?.as_stream_mut().ok()?;
+                stream.set_plain_content(map);
+            }
+            let mut bytes = Vec::new();
+            document.save_to(&mut bytes).ok()?;
+            Some(bytes)
+        }))
+        .ok()
+        .flatten()
+    }
+}
+
+/// A font's map with lam and alef (U+0644 and one of four) as the isolated ligature of the two.
+fn with_one_character(map: &[u8]) -> Option<Vec<u8>> {
+    const LIGATURES: [(&str, &str); 4] = [
+        ("<06440622>", "<FEF5>"),
+        ("<06440623>", "<FEF7>"),
+        ("<06440625>", "<FEF9>"),
+        ("<06440627>", "<FEFB>"),
+    ];
+    let text = std::str::from_utf8(map).ok()?;
+    // Digits only: these numbers have no letters to differ in case.
+    let found = LIGATURES.iter().any(|(two, _)| text.contains(two));
+    found.then(|| {
+        let mut text = text.to_owned();
+        for (two, one) in LIGATURES {
+            text = text.replace(two, one);
+        }
+        text.into_bytes()
+    })
 }

@@ -13,7 +13,7 @@ use unpdf::{
 
 use super::{
     super::{ExtractError, inline::one_line, table::Row},
-    tidy::tidy,
+    tidy::{rejoin, tidy},
 };
 
 /// A document that unpdf could open.
@@ -27,7 +27,7 @@ pub(super) struct Read {
     pub(super) text: String,
     pub(super) headings: Vec<Heading>,
     /// The reader knows that it left text out: fonts or streams it could not decode, a layer of OCR it
-    /// found meaningless.
+    /// found meaningless, page numbers.
     pub(super) incomplete: bool,
 }
 
@@ -110,7 +110,8 @@ fn render(page: &Page) -> Read {
         incomplete: page.suppressed_text_runs > 0
             || page.undecodable_content_streams > 0
             || page.undecoded_text_codes > 0
-            || page.ocr_text_suppressed,
+            || page.ocr_text_suppressed
+            || page.omitted_page_number_chars > 0,
         ..Read::default()
     };
     for block in &page.elements {
@@ -118,7 +119,7 @@ fn render(page: &Page) -> Read {
         let mut level = None;
         match block {
             Block::Paragraph(paragraph) => {
-                piece = tidy(&paragraph.plain_text());
+                piece = rejoin(&tidy(&paragraph.plain_text()));
                 level = paragraph.heading_level();
             }
             Block::Table(table) => piece = rows(table),
@@ -152,7 +153,7 @@ fn rows(table: &Table) -> String {
         for cell in &cells.cells {
             let text: Vec<String> = cell.content.iter().map(Paragraph::plain_text).collect();
             row.push(
-                &tidy(&text.join(" ")),
+                &rejoin(&tidy(&text.join(" "))),
                 cell.colspan.into(),
                 cell.rowspan.into(),
             );

@@ -39,6 +39,24 @@ pub(super) fn tidy(page: &str) -> String {
     out
 }
 
+/// A paragraph whose lines were joined with spaces: `exam- ple` becomes `example`.
+pub(super) fn rejoin(paragraph: &str) -> String {
+    let mut out = String::with_capacity(paragraph.len());
+    let mut rest = paragraph;
+    while let Some(at) = rest.find("- ") {
+        let (before, after) = (&rest[..=at], &rest[at + 2..]);
+        out.push_str(before);
+        if divided(&out, after) {
+            out.pop();
+        } else {
+            out.push(' ');
+        }
+        rest = after;
+    }
+    out.push_str(rest);
+    out
+}
+
 /// One line, its characters replaced, its spaces single.
 fn letters(line: &str) -> String {
     let mut out = String::with_capacity(line.len());
@@ -73,13 +91,25 @@ fn is_presentation_form(c: char) -> bool {
         && !matches!(c, '\u{fd3e}' | '\u{fd3f}')
 }
 
-/// Whether `before` ends with a word that goes on in `line`.
-fn divided(before: &str, line: &str) -> bool {
+/// Words that follow a hyphen which stands for the rest of a word (`pre- and post-war`), in the
+/// languages that write so.
+const AFTER_OPEN_HYPHEN: [&str; 14] = [
+    "and", "or", "to", "und", "oder", "bis", "bzw", "sowie", "en", "of", "och", "og", "eller", "et",
+];
+
+/// Whether `before` ends with a word that goes on in `after`: a hyphen after two letters at least, and
+/// small letters on both sides. `second-` + `longest` cannot be told from `exam-` + `ple`, and most
+/// hyphens at the end of a line are the typesetter's.
+fn divided(before: &str, after: &str) -> bool {
     let mut end = before.chars().rev();
     let hyphen = matches!(end.next(), Some('-' | '\u{2010}' | '\u{ad}' | '\u{2}'));
     let word =
         end.next().is_some_and(char::is_lowercase) && end.next().is_some_and(char::is_alphabetic);
-    hyphen && word && line.starts_with(char::is_lowercase)
+    let next = after.split(|c: char| !c.is_alphanumeric()).next();
+    hyphen
+        && word
+        && after.starts_with(char::is_lowercase)
+        && next.is_none_or(|word| !AFTER_OPEN_HYPHEN.contains(&word))
 }
 
 #[cfg(test)]
@@ -109,6 +139,21 @@ mod tests {
             "in 1914-\n1918 and Anglo-\nSaxon, A-\nb",
         );
         check("a para-\n\ngraph", "a para-\n\ngraph");
+    }
+
+    #[test]
+    fn words_are_joined_within_paragraphs() {
+        for (paragraph, joined) in [
+            ("an exam- ple - of it - and", "an example - of it - and"),
+            (
+                "pre- and post-war, Anglo- Saxon, 3- fold",
+                "pre- and post-war, Anglo- Saxon, 3- fold",
+            ),
+            ("- item, x- y", "- item, x- y"),
+            ("ends in- ", "ends in- "),
+        ] {
+            assert_eq!(rejoin(paragraph), joined);
+        }
     }
 
     #[test]
