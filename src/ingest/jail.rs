@@ -40,7 +40,7 @@ const MAX_STDERR: u64 = 16 * 1024;
 pub struct Confinement {
     /// CPU time, in whole seconds; the wall-clock deadline is four times as long.
     pub timeout: Duration,
-    /// Bytes of address space, the program itself included (about 100 MiB).
+    /// Bytes of address space, the program itself included.
     pub memory_bytes: u64,
 }
 

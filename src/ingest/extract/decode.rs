@@ -9,7 +9,7 @@ use encoding_rs::{Encoding, ISO_8859_8, UTF_8, UTF_16BE, UTF_16LE};
 
 use super::bidi;
 
-/// Bytes that the guess looks at. chardetng weighs pairs of letters; more changes nothing.
+/// Bytes that the guess looks at.
 const LOOKED_AT: usize = 256 * 1024;
 
 /// Decodes `bytes`. `declared` is the name that the document itself gives its encoding (HTML `meta`,

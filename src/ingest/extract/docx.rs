@@ -5,8 +5,8 @@
 //! Left out: what revisions deleted or moved away, hidden text, comments, field codes. Formulas are
 //! written in a line with TeX's signs (`r^{2}`).
 //!
-//! This reads the XML itself instead of through docx-rs, which (0.4.22) knows no footnotes, endnotes
-//! or formulas and builds the whole tree in memory: two million paragraphs did not fit in 512 MiB.
+//! This reads the XML itself instead of through docx-rs, whose reader (0.4.22) knows no footnotes,
+//! endnotes or formulas and holds the whole tree in memory; here only the text and one paragraph are.
 
 mod body;
 mod numbering;

@@ -9,11 +9,10 @@ use crate::domain::FailureCode;
 
 use super::{ExtractError, xml};
 
-/// Parts of one package. The largest Office files of people hold some thousands.
+/// Parts of one package.
 const MAX_PARTS: usize = 20_000;
 
-/// Bytes that one part may inflate to. Word writes about 1 MB of XML for 100 pages; reading is a
-/// stream, so this bounds time more than memory.
+/// Bytes that one part may inflate to. Reading is a stream, so this bounds time more than memory.
 const MAX_PART_BYTES: u64 = 512 * 1024 * 1024;
 
 /// An open package.

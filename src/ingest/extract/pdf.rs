@@ -17,8 +17,8 @@ use super::{
 use gate::Quality;
 use tidy::tidy;
 
-/// The text of the second reader must be worth this much more than the first one's, which has better
-/// reading order. Texts of the same page differ by some hundredths through spaces and hyphens alone.
+/// The text of the second reader must be worth this much more than the first one's, which has the better
+/// reading order: a hyphen or a folio more is not worth losing that.
 const CLEARLY_MORE: f32 = 1.05;
 
 /// A page with a larger share of undecoded characters has no text that could be found or quoted.

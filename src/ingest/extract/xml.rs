@@ -16,7 +16,7 @@ use crate::domain::FailureCode;
 
 use super::{ExtractError, decode};
 
-/// Word nests about twelve elements per table in a table; this allows eighty of those.
+/// A table in a table costs three elements, a paragraph in it three more; nobody nests a hundred tables.
 const MAX_DEPTH: usize = 1_000;
 
 /// Bytes of a part in UTF-16, which is decoded as a whole.

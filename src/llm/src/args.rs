@@ -55,9 +55,8 @@ pub struct Args {
     #[arg(long)]
     pub stop_on_stdin_eof: bool,
 
-    /// What to log, by target and level. llama.cpp warns of what is provided for here, such as a
-    /// full cache
-    #[arg(long, env = "GRIOT_LLM_LOG", default_value = "info,llama-cpp-2=error")]
+    /// What to log, by target and level
+    #[arg(long, env = "GRIOT_LLM_LOG", default_value = "info,llama-cpp-2=warn")]
     pub log: Targets,
 }
 

@@ -4,10 +4,10 @@ use std::{collections::HashMap, io::BufRead};
 
 use super::super::{ExtractError, xml};
 
-/// Styles of one document; Word itself stops at 4,079.
+/// Styles of one document.
 const MAX_STYLES: usize = 10_000;
 
-/// How far `basedOn` is followed. Word allows eleven steps.
+/// How far `basedOn` is followed, which may run in a circle.
 const MAX_STEPS: usize = 12;
 
 /// What a paragraph takes from its style.

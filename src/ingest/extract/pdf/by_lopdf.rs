@@ -9,13 +9,13 @@ use super::{
     tidy::tidy,
 };
 
-/// Bytes that one stream may inflate to. Content streams of the densest maps stay below 20 MiB.
+/// Bytes that one stream may inflate to; an eighth of the child's memory by default.
 const MAX_STREAM_BYTES: usize = 64 * 1024 * 1024;
 
 /// Fonts of one file that are looked at for ligatures.
 const MAX_FONTS: usize = 2_000;
 
-/// Bytes of one font's map to Unicode; the largest, of Chinese fonts, take some 500 KiB.
+/// Bytes of one font's map to Unicode. A map of all 65,536 codes, one line each, has about 1 MiB.
 const MAX_MAP_BYTES: usize = 4 * 1024 * 1024;
 
 /// A document that lopdf could open.

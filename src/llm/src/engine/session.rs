@@ -24,9 +24,8 @@ use crate::{
     wire::request::Prompt,
 };
 
-/// Tokens of prompt evaluated at once. A client that leaves is noticed in between, and larger
-/// batches are hardly faster: 64, 128 and 512 read 76, 77 and 80 tokens a CPU second here (0.5B
-/// Q4_K_M, one thread, a prompt of 700 tokens).
+/// Tokens of prompt evaluated at once. A client that leaves is noticed in between; larger batches
+/// are no faster on a CPU.
 pub const BATCH: usize = 128;
 
 /// More text than this for each token of the limit is refused before it is tokenized. A token of

@@ -37,12 +37,15 @@ impl KeepAlive {
         self == Self::For(Duration::ZERO)
     }
 
-    /// Negative seconds are no `Duration`; they and what is too long are for ever.
     fn from_seconds(seconds: f64) -> Self {
-        Duration::try_from_secs_f64(seconds)
-            .ok()
-            .filter(|time| *time <= LONGEST)
-            .map_or(Self::Forever, Self::For)
+        if seconds < 0.0 {
+            Self::Forever
+        } else {
+            Duration::try_from_secs_f64(seconds)
+                .ok()
+                .filter(|time| *time <= LONGEST)
+                .map_or(Self::Forever, Self::For)
+        }
     }
 }
 
