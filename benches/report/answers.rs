@@ -383,7 +383,7 @@ fn bars(
         what: what.to_owned(),
         wanted: format!("≥ {:.0} %", wanted * 100.0),
         got: percent(good, n),
-        met: (n >= enough).then(|| good as f64 >= wanted * n as f64),
+        met: (n >= enough).then_some(good as f64 >= wanted * n as f64),
     };
     let right = count(Sort::Answerable, &|outcome| outcome.right(threshold));
     let refused = count(Sort::Absent, &|outcome| !outcome.answered(threshold));

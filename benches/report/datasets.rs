@@ -100,14 +100,14 @@ impl RetrievalSet {
                 return Err(malformed(
                     &path,
                     number,
-                    "expected query, document and grade",
+                    &"expected query, document and grade",
                 ));
             };
             let Some(document) = known.get(&unpadded(document)) else {
                 return Err(malformed(
                     &path,
                     number,
-                    "the corpus lacks the judged document",
+                    &"the corpus lacks the judged document",
                 ));
             };
             if grade > 0 {
@@ -272,7 +272,7 @@ fn text(path: &Path) -> Result<String, DatasetError> {
     })
 }
 
-fn malformed(path: &Path, number: usize, reason: impl ToString) -> DatasetError {
+fn malformed(path: &Path, number: usize, reason: &impl ToString) -> DatasetError {
     DatasetError::Malformed {
         path: path.to_owned(),
         line: number + 1,
@@ -286,7 +286,7 @@ fn lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, DatasetError> {
         .enumerate()
         .filter(|(_, line)| !line.trim().is_empty())
         .map(|(number, line)| {
-            serde_json::from_str(line).map_err(|error| malformed(path, number, error))
+            serde_json::from_str(line).map_err(|error| malformed(path, number, &error))
         })
         .collect()
 }

@@ -112,13 +112,16 @@ pub async fn run(args: &Args, stack: &Stack) -> Result<Option<Section>, Box<dyn 
     }))
 }
 
-fn corpora(args: &Args) -> Result<Vec<(&'static str, Vec<File>)>, Box<dyn Error>> {
+/// Files by what they are.
+type Corpora = Vec<(&'static str, Vec<File>)>;
+
+fn corpora(args: &Args) -> Result<Corpora, Box<dyn Error>> {
     let mut corpora = Vec::new();
     if let Some(set) = RetrievalSet::read(&args.data.join("scifact"))? {
         let count = if args.quick { 40 } else { 300 };
         let files = set.corpus.iter().take(count).map(|item| File {
             name: format!("{}.txt", item.id),
-            bytes: item.as_file().into_bytes(),
+            bytes: item.as_file(),
         });
         corpora.push(("abstracts (text, one or two chunks each)", files.collect()));
     }

@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use super::{
     answers::samples,
     args::Args,
+    daemon::File,
     datasets::{Dice, RetrievalSet, own_questions},
     machine::Stopwatch,
     metrics::percentile,
@@ -37,7 +38,7 @@ const MEASURED: usize = 300;
 
 /// Measures each size. `None` when there is nothing to make a library of.
 pub async fn run(args: &Args, stack: &Stack) -> Result<Option<Section>, Box<dyn Error>> {
-    let Some((texts, queries)) = material(args)? else {
+    let Some(material) = material(args)? else {
         return Ok(None);
     };
     let watch = Stopwatch::start();
@@ -52,10 +53,10 @@ pub async fn run(args: &Args, stack: &Stack) -> Result<Option<Section>, Box<dyn 
     let mut figures = serde_json::Map::new();
     let mut bars = Vec::new();
     let embedder = stack.embedder();
-    let seeds = seeds(&texts, stack, &embedder).await?;
+    let seeds = seeds(&material.files, stack, &embedder).await?;
     for size in args.sizes() {
         let shelf = library(size, &seeds, stack, &embedder).await?;
-        let measured = measure(&shelf, &queries).await?;
+        let measured = measure(&shelf, &material.questions).await?;
         eprintln!("bench: latency: {size} chunks: {measured}");
         let of = |key: &str| measured[key].as_f64();
         table.row([
@@ -89,30 +90,39 @@ pub async fn run(args: &Args, stack: &Stack) -> Result<Option<Section>, Box<dyn 
     }))
 }
 
-/// Files to take passages from, with their names, and questions.
-fn material(args: &Args) -> Result<Option<(Vec<(String, Vec<u8>)>, Vec<String>)>, Box<dyn Error>> {
-    let (mut texts, mut queries) = (Vec::new(), Vec::new());
+/// What the libraries are made of.
+struct Material {
+    /// To take passages from.
+    files: Vec<File>,
+    questions: Vec<String>,
+}
+
+fn material(args: &Args) -> Result<Option<Material>, Box<dyn Error>> {
+    let (mut files, mut questions) = (Vec::new(), Vec::new());
     for name in ["scifact", "cranfield", "2wiki-multihop"] {
         if let Some(set) = RetrievalSet::read(&args.data.join(name))? {
             let items = set.corpus.iter().take(SEEDS / 3).enumerate();
-            texts.extend(items.map(|(number, item)| (format!("{number}.txt"), item.as_file())));
-            queries.extend(set.queries.into_iter().map(|judged| judged.query));
+            files.extend(items.map(|(number, item)| File {
+                name: format!("{number}.txt"),
+                bytes: item.as_file(),
+            }));
+            questions.extend(set.queries.into_iter().map(|judged| judged.query));
         }
     }
-    if texts.is_empty() {
-        let folder = Path::new("data");
-        if let Some(questions) = own_questions(folder)? {
-            let files = samples(folder)?.into_iter();
-            texts.extend(files.map(|file| (file.name, file.bytes)));
-            queries.extend(questions.into_iter().map(|question| question.question));
-        }
+    let folder = Path::new("data");
+    if files.is_empty()
+        && let Some(own) = own_questions(folder)?
+    {
+        files = samples(folder)?;
+        questions.extend(own.into_iter().map(|question| question.question));
     }
-    Ok((!texts.is_empty() && !queries.is_empty()).then_some((texts, queries)))
+    let usable = !files.is_empty() && !questions.is_empty();
+    Ok(usable.then_some(Material { files, questions }))
 }
 
 /// Real chunks with their vectors.
 async fn seeds(
-    texts: &[(String, Vec<u8>)],
+    files: &[File],
     stack: &Stack,
     embedder: &Arc<dyn Embedder>,
 ) -> Result<Vec<Ready>, Box<dyn Error>> {
@@ -120,9 +130,11 @@ async fn seeds(
         Arc::new(Remembered::open(Arc::clone(embedder), &stack.cache)?);
     let mut chunker = stack.chunker(Arc::clone(&remembered));
     let mut seeds = Vec::new();
-    for (name, bytes) in texts {
-        let cut = cut(&mut chunker, DocumentId::new(), name, bytes)?;
-        seeds.extend(cut.chunks.into_iter().map(|chunk| chunk.text));
+    for file in files {
+        // One that cannot be read is no material.
+        if let Ok(cut) = cut(&mut chunker, DocumentId::new(), &file.name, &file.bytes) {
+            seeds.extend(cut.chunks.into_iter().map(|chunk| chunk.text));
+        }
         if seeds.len() >= SEEDS {
             break;
         }
@@ -172,7 +184,7 @@ async fn library(
         std::fs::write(&complete, "")?;
         return Ok(shelf);
     }
-    Ok(Shelf::open(stack, Arc::clone(embedder), &folder).await?)
+    Shelf::open(stack, Arc::clone(embedder), &folder).await
 }
 
 fn blend(seeds: &[Ready], dice: &mut Dice) -> Ready {

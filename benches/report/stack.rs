@@ -9,7 +9,10 @@ use std::{
 };
 
 use griot::{
-    adapters::{edge::EdgeStore, embed_local::LocalEmbedder},
+    adapters::{
+        edge::EdgeStore,
+        embed_local::{self, Options},
+    },
     answer::{Answerer, AnswererParts},
     catalog::{Catalog, NewDocument, Publication},
     config::{Config, Env},
@@ -20,7 +23,7 @@ use griot::{
     ingest::{
         Library, LibraryParts,
         chunk::{ChunkSize, Chunker},
-        extract::{Limits, extract},
+        extract::{ExtractError, Limits, extract},
         jail::{Confinement, Extractor},
     },
     ports::{EmbedKind, Embedder, Point, VectorStore},
@@ -51,19 +54,23 @@ impl Stack {
     /// With the weights of the user's folder, or `--models`.
     pub fn new(args: &Args) -> Result<Self, Box<dyn Error>> {
         let config = Config::default();
-        let models = match &args.models {
-            Some(folder) => folder.clone(),
-            None => {
-                let data = Env::of_process().data_dir();
-                data.ok_or("there is no home folder to look for models in; use --models")?
-                    .join("models")
-            }
+        let models = if let Some(folder) = &args.models {
+            folder.clone()
+        } else {
+            let data = Env::of_process().data_dir();
+            data.ok_or("there is no home folder to look for models in; use --models")?
+                .join("models")
         };
-        let embedder = Arc::new(LocalEmbedder::new(&models, &config.embed)?);
+        let options = Options {
+            threads: config.embed.threads,
+            batch: config.embed.batch,
+        };
+        let embedder = embed_local::load(&models, &config.embed.model, options)?;
+        embedder.check()?;
         Ok(Self {
             config,
             cache: Path::new(env!("CARGO_MANIFEST_DIR")).join("target/bench-cache"),
-            embedder,
+            embedder: Arc::new(embedder),
         })
     }
 
@@ -89,7 +96,7 @@ pub fn cut(
     document: DocumentId,
     name: &str,
     bytes: &[u8],
-) -> Result<Publication, Box<dyn Error>> {
+) -> Result<Publication, ExtractError> {
     let extracted = extract(bytes, name, &Limits::default(), &mut |_| {})?;
     Ok(Publication {
         document,
@@ -104,14 +111,15 @@ pub fn cut(
 /// A catalog and a store with documents in them, and the service over both. Documents are written by
 /// the pipeline's own steps, without its queue, child processes and flush for each document.
 pub struct Shelf {
-    pub catalog: Arc<Catalog>,
-    pub store: Arc<dyn VectorStore>,
+    pub store: Arc<EdgeStore>,
     pub embedder: Arc<dyn Embedder>,
     pub answerer: Arc<Answerer>,
+    catalog: Arc<Catalog>,
     chunker: Chunker,
     pending: Vec<Pending>,
     chunks: usize,
-    _temporary: Option<TempDir>,
+    /// Kept for as long as the shelf, then removed.
+    temporary: Option<TempDir>,
 }
 
 struct Pending {
@@ -127,7 +135,7 @@ impl Shelf {
         std::fs::create_dir_all(&stack.cache)?;
         let folder = tempfile::tempdir_in(&stack.cache)?;
         let mut shelf = Self::open(stack, embedder, folder.path()).await?;
-        shelf._temporary = Some(folder);
+        shelf.temporary = Some(folder);
         Ok(shelf)
     }
 
@@ -138,11 +146,11 @@ impl Shelf {
         folder: &Path,
     ) -> Result<Self, Box<dyn Error>> {
         let catalog = Arc::new(Catalog::open(&folder.join("catalog.sqlite"))?);
-        let store: Arc<dyn VectorStore> = Arc::new(EdgeStore::new(folder.join("index")));
+        let store = Arc::new(EdgeStore::new(folder.join("index")));
         store.open(&embedder.identity()).await?;
         let answerer = Answerer::new(AnswererParts {
             catalog: Arc::clone(&catalog),
-            store: Arc::clone(&store),
+            store: Arc::clone(&store) as Arc<dyn VectorStore>,
             embedder: Arc::clone(&embedder),
             model: None,
             config: stack.config.answer.clone(),
@@ -157,7 +165,7 @@ impl Shelf {
             answerer,
             pending: Vec::new(),
             chunks: 0,
-            _temporary: None,
+            temporary: None,
         })
     }
 
@@ -166,7 +174,8 @@ impl Shelf {
         self.chunks
     }
 
-    /// Adds a file, read and cut as any upload is. `None` when there is nothing in it to cut.
+    /// Adds a file, read and cut as any upload is. `None` when it cannot be read or holds
+    /// nothing.
     pub async fn add_file(
         &mut self,
         name: &str,
@@ -176,7 +185,14 @@ impl Shelf {
             return Ok(None);
         }
         let id = self.record(name, bytes)?;
-        let publication = cut(&mut self.chunker, id, name, bytes)?;
+        let publication = match cut(&mut self.chunker, id, name, bytes) {
+            Ok(publication) => publication,
+            // As in the daemon, one file that cannot be read does not stop the others.
+            Err(error) => {
+                eprintln!("bench: {name} cannot be read: {error}");
+                return Ok(None);
+            }
+        };
         self.add(name, publication, Vec::new()).await?;
         Ok(Some(id))
     }
@@ -275,7 +291,12 @@ impl Shelf {
     /// Makes everything added searchable.
     pub async fn publish(&mut self) -> Result<(), Box<dyn Error>> {
         self.write().await?;
-        Ok(self.store.flush().await?)
+        self.store.flush().await?;
+        // As the daemon does in a quiet moment.
+        if self.store.optimize_if_worth().await? {
+            eprintln!("bench: the store built its graph");
+        }
+        Ok(())
     }
 
     async fn write(&mut self) -> Result<(), Box<dyn Error>> {

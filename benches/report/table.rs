@@ -131,7 +131,8 @@ impl Table {
             format!("| {} |\n", cells.join(" | "))
         };
         let mut out = line(&self.columns);
-        out.push_str(&format!("|{}\n", "---|".repeat(self.columns.len())));
+        // Writing to a string cannot fail.
+        let _ = writeln!(out, "|{}", "---|".repeat(self.columns.len()));
         for row in &self.rows {
             out.push_str(&line(row));
         }

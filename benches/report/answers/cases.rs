@@ -189,7 +189,11 @@ impl Plan {
             .push(("samples".to_owned(), samples(folder)?));
         for question in questions {
             self.cases.push(Case {
-                sort: if question.answerable { Sort::Own } else { Sort::OwnAbsent },
+                sort: if question.answerable {
+                    Sort::Own
+                } else {
+                    Sort::OwnAbsent
+                },
                 question: question.question,
                 accepted: question.answer,
                 collection: "samples".to_owned(),
