@@ -1,10 +1,8 @@
 //! Answers to questions whose answers are known: right, refused when the library does not hold it,
 //! and proven to the byte. Asked of the real daemon with its real language model.
 //!
-//! The daemon runs with `answer.threshold` 0, so that every question shows the probability that its
-//! decision would go by; what the default threshold decides is worked out here from that. That is the
-//! daemon's own rule (answer when the probability is at least the threshold), and it gives the whole
-//! risk-coverage curve from one run. Only a refused answer's time would differ: it is shorter.
+//! An answer says by which probability it was given or refused, so one run gives the risk-coverage
+//! curve from the daemon's threshold upwards.
 
 mod cases;
 
@@ -32,7 +30,9 @@ struct Outcome {
     expected: Vec<String>,
     answer: String,
     quotes: Vec<String>,
-    /// What the decision goes by; 0 where nothing could be quoted.
+    /// Whether it was answered at all.
+    supported: bool,
+    /// What the decision went by; 0 where nothing could be quoted.
     probability: f64,
     /// The expected answer is in the answer or its quotations.
     holds: bool,
@@ -51,19 +51,19 @@ struct Outcome {
 }
 
 impl Outcome {
-    fn answered(&self, threshold: f64) -> bool {
-        self.probability > 0.0 && self.probability >= threshold
+    fn right(&self) -> bool {
+        self.holds && self.sort.has_answer()
     }
 
-    fn right(&self, threshold: f64) -> bool {
-        self.answered(threshold) && self.holds && self.sort.has_answer()
-    }
-
-    /// As if the threshold could be anything.
+    /// Refused stays refused, whatever the threshold.
     fn decision(&self) -> Decision {
         Decision {
-            score: self.probability,
-            right: self.holds && self.sort.has_answer(),
+            score: if self.supported {
+                self.probability
+            } else {
+                -1.0
+            },
+            right: self.right(),
         }
     }
 }
@@ -75,7 +75,8 @@ pub async fn run(args: &Args) -> Result<Option<Section>, Box<dyn Error>> {
     };
     let watch = Stopwatch::start();
     fs::create_dir_all(&args.out)?;
-    let settings = [("GRIOT__ANSWER__THRESHOLD", "0".to_owned())];
+    let threshold = args.threshold.unwrap_or(AnswerConfig::default().threshold);
+    let settings = [("GRIOT__ANSWER__THRESHOLD", threshold.to_string())];
     let daemon = Daemon::start(
         args.models.as_deref(),
         &settings,
@@ -89,7 +90,12 @@ pub async fn run(args: &Args) -> Result<Option<Section>, Box<dyn Error>> {
     let outcomes = ask_all(&daemon, &plan.cases, &args.out.join("answers.jsonl")).await?;
     let cpu = daemon.cpu_seconds();
     drop(daemon);
-    Ok(Some(section(&outcomes, cpu, args.seed, &watch)))
+    Ok(Some(section(
+        &outcomes,
+        cpu,
+        (args.seed, f64::from(threshold)),
+        &watch,
+    )))
 }
 
 async fn ask_all(
@@ -156,19 +162,12 @@ async fn judge(
         .map(|citation| citation.quote.clone())
         .collect();
     let shown = format!("{}\n{}", answer.answer, quotes.join("\n"));
-    let best = answer
-        .citations
-        .iter()
-        .map(|citation| f64::from(citation.score));
     Ok(Outcome {
         sort: case.sort,
         question: case.question.clone(),
         expected: case.accepted.clone(),
-        probability: if answer.supported {
-            best.fold(0.0, f64::max)
-        } else {
-            0.0
-        },
+        supported: answer.supported,
+        probability: answer.support.map_or(0.0, f64::from),
         holds: answer.supported && holds_answer(&shown, &case.accepted),
         in_evidence: answer
             .evidence
@@ -188,11 +187,15 @@ async fn judge(
     })
 }
 
-/// Thresholds of the published curve.
-const CURVE: [f64; 11] = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95];
+/// Thresholds of the published curve; those under the daemon's own are left out.
+const CURVE: [f64; 12] = [0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9];
 
-fn section(outcomes: &[Outcome], cpu: (f64, f64), seed: u64, watch: &Stopwatch) -> Section {
-    let threshold = f64::from(AnswerConfig::default().threshold);
+fn section(
+    outcomes: &[Outcome],
+    cpu: (f64, f64),
+    (seed, threshold): (u64, f64),
+    watch: &Stopwatch,
+) -> Section {
     let of = |sort: Sort| -> Vec<&Outcome> {
         outcomes
             .iter()
@@ -212,14 +215,8 @@ fn section(outcomes: &[Outcome], cpu: (f64, f64), seed: u64, watch: &Stopwatch) 
         if asked.is_empty() {
             continue;
         }
-        let right = asked
-            .iter()
-            .filter(|outcome| outcome.right(threshold))
-            .count();
-        let answered = asked
-            .iter()
-            .filter(|outcome| outcome.answered(threshold))
-            .count();
+        let right = asked.iter().filter(|outcome| outcome.right()).count();
+        let answered = asked.iter().filter(|outcome| outcome.supported).count();
         let found = asked.iter().filter(|outcome| outcome.in_evidence).count();
         let n = asked.len();
         measured.row([
@@ -239,7 +236,7 @@ fn section(outcomes: &[Outcome], cpu: (f64, f64), seed: u64, watch: &Stopwatch) 
             },
         ]);
     }
-    let tables = vec![measured, curve(outcomes), times(outcomes, threshold)];
+    let tables = vec![measured, curve(outcomes, threshold), times(outcomes)];
     let probabilities = |sort| {
         of(sort)
             .iter()
@@ -296,17 +293,19 @@ fn section(outcomes: &[Outcome], cpu: (f64, f64), seed: u64, watch: &Stopwatch) 
     }
 }
 
-fn curve(outcomes: &[Outcome]) -> Table {
+fn curve(outcomes: &[Outcome], threshold: f64) -> Table {
     let decisions = |sorts: &[Sort]| -> Vec<Decision> {
         let among = outcomes
             .iter()
             .filter(|outcome| sorts.contains(&outcome.sort));
         among.map(Outcome::decision).collect()
     };
-    let usual = risk_coverage(&decisions(&[Sort::Answerable, Sort::Absent]), &CURVE);
+    let mut thresholds = vec![threshold];
+    thresholds.extend(CURVE.iter().filter(|other| **other > threshold));
+    let usual = risk_coverage(&decisions(&[Sort::Answerable, Sort::Absent]), &thresholds);
     let all = risk_coverage(
         &decisions(&[Sort::Answerable, Sort::Absent, Sort::Adversarial]),
-        &CURVE,
+        &thresholds,
     );
     let mut table = Table::new(&[
         "threshold",
@@ -328,10 +327,10 @@ fn curve(outcomes: &[Outcome]) -> Table {
     table
 }
 
-fn times(outcomes: &[Outcome], threshold: f64) -> Table {
+fn times(outcomes: &[Outcome]) -> Table {
     let answered: Vec<&Outcome> = outcomes
         .iter()
-        .filter(|outcome| outcome.answered(threshold))
+        .filter(|outcome| outcome.supported)
         .collect();
     let mut table = Table::new(&["of the answered", "p50", "p90", "mean"]);
     let mut add = |name: &str, scale: f64, decimals: usize, value: &dyn Fn(&Outcome) -> f64| {
@@ -366,12 +365,7 @@ fn times(outcomes: &[Outcome], threshold: f64) -> Table {
     table
 }
 
-fn bars(
-    outcomes: &[Outcome],
-    threshold: f64,
-    auc: Option<f64>,
-    proven: (usize, usize),
-) -> Vec<Bar> {
+fn bars(outcomes: &[Outcome], auc: Option<f64>, proven: (usize, usize)) -> Vec<Bar> {
     let count = |sort: Sort, good: &dyn Fn(&Outcome) -> bool| {
         let of_sort = || outcomes.iter().filter(|outcome| outcome.sort == sort);
         (
@@ -385,8 +379,8 @@ fn bars(
         got: percent(good, n),
         met: (n >= enough).then_some(good as f64 >= wanted * n as f64),
     };
-    let right = count(Sort::Answerable, &|outcome| outcome.right(threshold));
-    let refused = count(Sort::Absent, &|outcome| !outcome.answered(threshold));
+    let right = count(Sort::Answerable, &|outcome| outcome.right());
+    let refused = count(Sort::Absent, &|outcome| !outcome.supported);
     let adversarial = count(Sort::Adversarial, &|_| true).1;
     if right.1 == 0 {
         return vec![share(

@@ -20,6 +20,9 @@ pub struct Args {
     /// Seed of the choice of questions
     #[arg(long, default_value_t = 20_261_121)]
     pub seed: u64,
+    /// Probability from which on the daemon answers, to explore (default: its own)
+    #[arg(long)]
+    pub threshold: Option<f32>,
     /// Sizes for retrieval's latency, in chunks (default 1000,10000,100000)
     #[arg(long, value_delimiter = ',')]
     pub sizes: Vec<usize>,
