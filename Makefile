@@ -38,8 +38,8 @@ test-fast: setup ## The tests that need no weights
 test-full: test-weights ## The tests that need the real weights
 	@scripts/test.sh full
 
-bench: weights ## Measure, and write bench-results/
-	@scripts/bench.sh
+bench: weights ## Measure, and write bench-results/ (BENCH="--quick --only retrieval" for less)
+	@scripts/bench.sh $(BENCH)
 
 lint: ## Formatting and clippy, warnings refused
 	$(CARGO) fmt --all --check
