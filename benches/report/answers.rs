@@ -272,12 +272,7 @@ fn section(
                 cpu.1
             ),
         ],
-        bars: bars(
-            outcomes,
-            threshold,
-            told_apart(Sort::Adversarial),
-            (proven, cited),
-        ),
+        bars: bars(outcomes, told_apart(Sort::Adversarial), (proven, cited)),
         tables,
         figures: json!({
             "seed": seed,

@@ -216,7 +216,7 @@ impl Ingest {
                     print::size(MAX_STDIN)
                 )));
             }
-            Part::bytes(bytes).file_name(self.name.clone())
+            Part::bytes(bytes).file_name(sendable(&self.name))
         } else {
             let unreadable = |error| Failure::told(format!("cannot be read: {error}"));
             let file = tokio::fs::File::open(path).await.map_err(unreadable)?;
@@ -228,7 +228,7 @@ impl Ingest {
                 .into_owned();
             // Not more than it had when it was opened: a file that grows would break the form.
             let body = Body::wrap_stream(ReaderStream::new(file.take(length)));
-            Part::stream_with_length(body, length).file_name(name)
+            Part::stream_with_length(body, length).file_name(sendable(&name))
         };
         let mut form = Form::new();
         if let Some(collection) = &self.collection {
@@ -354,4 +354,9 @@ fn summary(outcomes: &[Outcome], found: &files::Found) {
         ));
     }
     eprintln!("{line}");
+}
+
+/// A name without control characters, which a form's headers cannot hold.
+fn sendable(name: &str) -> String {
+    name.replace(char::is_control, "\u{fffd}")
 }
