@@ -1,6 +1,6 @@
 //! Questions over HTTP: the answer as one object or as it is written, and passages alone.
 
-use std::{convert::Infallible, time::Instant};
+use std::{convert::Infallible, sync::Arc, time::Instant};
 
 use axum::{
     extract::State as Shared,
@@ -24,6 +24,7 @@ use super::{
 use crate::{
     answer::{AnswerEvent, AnswerStream, Ask, Search},
     domain::{self, Question},
+    health::Board,
 };
 
 /// The most passages that may be asked for.
@@ -36,7 +37,7 @@ const MAX_TOP_K: u32 = 50;
 /// problem. Concatenated deltas equal `answer`.
 #[utoipa::path(post, path = "/api/rag/query", tag = "rag", request_body = wire::Ask,
     responses((status = 200, description = "The answer", content(
-        (wire::Answer = "application/json"), (String = "text/event-stream")))))]
+        (wire::Answer = "application/json"), (StreamEvent = "text/event-stream")))))]
 pub async fn query(
     Shared(state): Shared<State>,
     headers: HeaderMap,
@@ -146,6 +147,20 @@ fn named(name: &str, value: &impl Serialize) -> Event {
         .event(name)
         .json_data(value)
         .expect("texts, numbers and lists become JSON")
+}
+
+/// One server-sent event.
+#[derive(Debug, ToSchema)]
+#[expect(
+    dead_code,
+    reason = "describes the stream, which is written event by event"
+)]
+pub struct StreamEvent {
+    /// `evidence`, `delta`, `citation`, `done` or `error`.
+    #[schema(pattern = "^(evidence|delta|citation|done|error)$")]
+    event: String,
+    /// JSON: an `EvidenceEvent`, a `DeltaEvent`, a `Citation`, an `Answer` or a `Problem`.
+    data: String,
 }
 
 /// `event: evidence`.
@@ -285,6 +300,7 @@ fn too_many() -> Problem {
 /// without an outcome it was cancelled.
 struct Asked {
     _permit: OwnedSemaphorePermit,
+    board: Arc<Board>,
     begun: Instant,
     written: bool,
     outcome: &'static str,
@@ -297,6 +313,7 @@ impl Asked {
                 metrics::counter!("griot_questions_total", "outcome" => "refused").increment(1);
                 too_many()
             })?,
+            board: Arc::clone(state.board()),
             begun: Instant::now(),
             written: false,
             outcome: "cancelled",
@@ -310,6 +327,8 @@ impl Asked {
                 metrics::histogram!("griot_first_token_seconds").record(self.begun.elapsed());
             }
             AnswerEvent::Done(answer) => {
+                // An incident tells how many answers it cost.
+                self.board.answered_without(&answer.degraded);
                 self.outcome = match (answer.supported, answer.model.is_some()) {
                     (true, true) => "answered",
                     (true, false) => "extractive",

@@ -1,7 +1,7 @@
 //! The daemon's services with fakes behind the ports, listening on a port of its own, and a client
 //! that holds every response against `/openapi.json`.
 
-use std::{path::Path, sync::Arc};
+use std::{fs::File, io::Read, sync::Arc};
 
 use async_trait::async_trait;
 use griot::{
@@ -29,7 +29,7 @@ use tokio::{
 
 /// What the sample document says, and what the scripted model quotes from it.
 pub const LEASE: &str = "The flat has two rooms and a kitchen. Rent is payable on the first day of each calendar month. Dogs are allowed in the garden.";
-pub const QUOTE: &str = "Rent is payable on the first day of each calendar month.";
+pub const QUOTE: &str = "Rent is payable on the first day of each calendar month";
 pub const QUESTION: &str = "When is rent payable?";
 pub const ANSWER: &str = "Rent is payable on the first day of each month.";
 
@@ -288,7 +288,8 @@ impl TestApp {
             .collect();
         matching.sort_by_key(|(template, _)| template.matches('{').count());
         let Some((template, item)) = matching.first() else {
-            assert_eq!(status, StatusCode::NOT_FOUND, "{path} is not described");
+            let nowhere = [StatusCode::NOT_FOUND, StatusCode::URI_TOO_LONG];
+            assert!(nowhere.contains(&status), "{status} is not described");
             return;
         };
         let operation = &item[method.as_str().to_ascii_lowercase()];
@@ -345,11 +346,13 @@ struct PlainText;
 impl Reader for PlainText {
     async fn read(
         &self,
-        original: &Path,
+        mut original: File,
+        _extension: &str,
         _progress: &(dyn Fn(Progress) + Send + Sync),
     ) -> Result<Extracted, ExtractError> {
-        let text = std::fs::read_to_string(original).expect("originals of tests are UTF-8");
-        if text.starts_with('!') {
+        let mut text = String::new();
+        let read = original.read_to_string(&mut text);
+        if read.is_err() || text.starts_with('!') {
             return Err(ExtractError::new(
                 griot::domain::FailureCode::Damaged,
                 "the file is damaged",
