@@ -226,12 +226,12 @@ async fn remove(client: &Client, context: &Context, id: DocumentId) -> Result<()
         "not the original, which another document shares"
     };
     context.out.line(&format!(
-        "removed {id} {}: {original}, {} chunks, {} points, {} of text, {} conversation turns",
+        "removed {id} {}: {original}, {}, {}, {} of text, {}",
         receipt["name"].as_str().unwrap_or_default(),
-        number("chunks"),
-        number("points"),
+        print::counted(number("chunks"), "chunk"),
+        print::counted(number("points"), "point"),
         print::size(number("text_bytes")),
-        number("turns"),
+        print::counted(number("turns"), "conversation turn"),
     ))?;
     Ok(())
 }

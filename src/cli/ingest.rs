@@ -90,16 +90,18 @@ struct Outcome {
 impl Outcome {
     fn line(&self) -> String {
         let id = self.id.map_or_else(|| "-".to_owned(), |id| id.to_string());
-        let count = |given: Option<String>, what: &str| {
-            given.map_or_else(String::new, |count| format!("  {count} {what}"))
-        };
-        let mut line = format!(
-            "{id}  {}{}{}  {}",
-            self.name,
-            count(self.pages.map(|pages| pages.to_string()), "pages"),
-            count(self.chunks.map(|chunks| chunks.to_string()), "chunks"),
-            self.status
-        );
+        let mut line = format!("{id}  {}", self.name);
+        for (number, noun) in [
+            (self.pages.map(|pages| pages as u64), "page"),
+            (self.chunks, "chunk"),
+        ] {
+            if let Some(number) = number {
+                line.push_str("  ");
+                line.push_str(&print::counted(number, noun));
+            }
+        }
+        line.push_str("  ");
+        line.push_str(&self.status);
         if self.duplicate {
             line.push_str(" (was here already)");
         }

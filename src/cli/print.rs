@@ -101,6 +101,15 @@ fn aligned(head: &[&str], rows: &[Vec<String>]) -> Vec<String> {
         .collect()
 }
 
+/// A number with its noun: `1 page`, `2 pages`.
+pub fn counted(number: u64, noun: &str) -> String {
+    if number == 1 {
+        format!("1 {noun}")
+    } else {
+        format!("{number} {noun}s")
+    }
+}
+
 /// A size as people write it, in powers of 1,024.
 pub fn size(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
@@ -159,6 +168,8 @@ mod tests {
 
     #[test]
     fn sizes_and_durations() {
+        assert_eq!(counted(1, "page"), "1 page");
+        assert_eq!(counted(0, "page"), "0 pages");
         assert_eq!(size(0), "0 B");
         assert_eq!(size(1023), "1023 B");
         assert_eq!(size(1_117_320_768), "1.0 GiB");

@@ -2,15 +2,48 @@
 
 use std::str::FromStr;
 
-use axum::extract::{FromRequest, FromRequestParts};
+use axum::{
+    body::Bytes,
+    extract::{FromRequest, FromRequestParts, Request},
+    http::header,
+};
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::problem::{Code, Problem};
 use crate::domain::ids::InvalidName;
 
-/// A JSON body.
-#[derive(FromRequest)]
-#[from_request(via(axum::Json), rejection(Problem))]
+/// A JSON body, which is an object.
 pub struct Json<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let is_json = request
+            .headers()
+            .get(header::CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok())
+            .and_then(|value| value.split(';').next())
+            .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"));
+        if !is_json {
+            return Err(Problem::new(
+                Code::UnsupportedMediaType,
+                "send JSON and say so: `Content-Type: application/json`",
+            ));
+        }
+        let body = Bytes::from_request(request, state).await?;
+        // serde would take `["When is rent due?"]` for an object's fields in their order.
+        let begins = body.trim_ascii_start().first();
+        if begins != Some(&b'{') && serde_json::from_slice::<IgnoredAny>(&body).is_ok() {
+            return Err(Problem::new(
+                Code::InvalidValue,
+                "the body is JSON, but not an object like {\"question\":\"…\"}",
+            ));
+        }
+        let axum::Json(value) = axum::Json::from_bytes(&body)?;
+        Ok(Self(value))
+    }
+}
 
 /// The query string.
 #[derive(FromRequestParts)]

@@ -9,7 +9,10 @@ use axum::{
 };
 use serde::Deserialize;
 use tokio_util::io::ReaderStream;
-use utoipa::IntoParams;
+use utoipa::{
+    IntoParams,
+    openapi::schema::{Object, ObjectBuilder, Type},
+};
 
 use super::{
     State,
@@ -149,14 +152,24 @@ pub async fn delete(
     Ok(axum::Json(receipt.into()))
 }
 
+/// Bytes from the beginning: a number without the upper bound that `int64` would promise.
+fn offset() -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::Integer)
+        .minimum(Some(0))
+        .build()
+}
+
 /// Which bytes of a text.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct TextQuery {
     /// First byte; 0 unless given.
+    #[param(schema_with = offset, required = false)]
     start: Option<u64>,
     /// The byte after the last; the end of the text unless given. Beyond the end counts as the end.
+    #[param(schema_with = offset, required = false)]
     end: Option<u64>,
 }
 

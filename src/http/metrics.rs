@@ -94,7 +94,7 @@ pub async fn metrics(Shared(state): Shared<State>) -> Response {
             .absolute(u64::from(part.restarts));
     }
     metrics::gauge!("griot_incidents_open").set(f64::from(report.incidents_open));
-    metrics::gauge!("griot_uptime").set(report.uptime_s as f64);
+    metrics::gauge!("griot_uptime_seconds").set(report.uptime_s as f64);
     (
         [(
             header::CONTENT_TYPE,

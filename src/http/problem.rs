@@ -236,10 +236,6 @@ impl From<JsonRejection> for Problem {
                 Code::Malformed,
                 format!("the body is not JSON: {}", cause_of(&error, "")),
             ),
-            JsonRejection::MissingJsonContentType(_) => Self::new(
-                Code::UnsupportedMediaType,
-                "send JSON and say so: `Content-Type: application/json`",
-            ),
             JsonRejection::BytesRejection(rejection) => rejection.into(),
             other => Self::new(Code::Malformed, other.body_text()),
         }
@@ -353,7 +349,7 @@ impl From<IngestError> for Problem {
         match error {
             IngestError::NotFound(id) => Self::new(
                 Code::DocumentNotFound,
-                format!("no document has the id {id}; `GET /api/knowledge/documents` lists them"),
+                format!("no document has the id {id}: it was deleted, or never taken in"),
             ),
             IngestError::TooLarge { limit } => Self::new(
                 Code::TooLarge,

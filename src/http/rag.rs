@@ -37,7 +37,7 @@ const MAX_TOP_K: u32 = 50;
 /// problem. Concatenated deltas equal `answer`.
 #[utoipa::path(post, path = "/api/rag/query", tag = "rag", request_body = wire::Ask,
     responses((status = 200, description = "The answer", content(
-        (wire::Answer = "application/json"), (String = "text/event-stream")))))]
+        (wire::Answer = "application/json"), (StreamEvent = "text/event-stream")))))]
 pub async fn query(
     Shared(state): Shared<State>,
     headers: HeaderMap,
@@ -147,6 +147,20 @@ fn named(name: &str, value: &impl Serialize) -> Event {
         .event(name)
         .json_data(value)
         .expect("texts, numbers and lists become JSON")
+}
+
+/// One server-sent event.
+#[derive(Debug, ToSchema)]
+#[expect(
+    dead_code,
+    reason = "describes the stream, which is written event by event"
+)]
+pub struct StreamEvent {
+    /// `evidence`, `delta`, `citation`, `done` or `error`.
+    #[schema(pattern = "^(evidence|delta|citation|done|error)$")]
+    event: String,
+    /// JSON: an `EvidenceEvent`, a `DeltaEvent`, a `Citation`, an `Answer` or a `Problem`.
+    data: String,
 }
 
 /// `event: evidence`.

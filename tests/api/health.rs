@@ -1,5 +1,6 @@
 //! How the daemon says that it is well.
 
+use griot::domain::Component;
 use reqwest::StatusCode;
 use serde_json::json;
 
@@ -13,7 +14,16 @@ async fn probes_answer_without_asking_anything() {
         assert_eq!(reply.status, StatusCode::OK);
         assert_eq!(reply.json(), json!({ "status": "ok" }));
     }
+    let _slot = app.board.slot(Component::Embedder, "here");
     let health = app.get("/api/health").await.json();
+    let part = &health["components"][0];
+    assert_eq!(part["name"], "embedder");
+    for promised in "name state breaker since latency_ms last_error restarts".split(' ') {
+        assert!(
+            part.as_object().unwrap().contains_key(promised),
+            "{promised} is not in {part}"
+        );
+    }
     for promised in "status components incidents_open version uptime_s".split(' ') {
         assert!(!health[promised].is_null(), "{promised} is not in {health}");
     }

@@ -1,8 +1,8 @@
 //! Requests made up from `/openapi.json` by schemathesis, sent to a running daemon: none may answer
 //! 5xx, and none may answer what its description does not allow.
 //!
-//! Part of the full tier. schemathesis comes from the Python package index by
-//! pip, with the user's own settings; where that does not work the test says so and skips.
+//! Part of the full tier. schemathesis comes by pip,
+//! with the user's own settings; where that does not work the test says so and skips.
 
 #[path = "../api/app.rs"]
 #[expect(dead_code, reason = "shared with tests/api, which uses all of it")]
