@@ -251,7 +251,9 @@ fn remove(t: &Transaction<'_>, id: DocumentId) -> Result<Option<Removed>, Catalo
         [id.key()],
     )? as u64;
     // Chunks, pages and parts go with the row; the trigger takes the chunks out of the words' index.
+    let words = words::of_document(t, id)?;
     t.execute("DELETE FROM chunks WHERE document = ?1", [id.key()])?;
+    words::forget_keys(t, &words)?;
     t.execute("DELETE FROM documents WHERE id = ?1", [id.key()])?;
     note_cleanup(t, id, Some(sha256))?;
     Ok(Some(removed))

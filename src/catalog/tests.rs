@@ -516,6 +516,40 @@ fn removed_means_no_byte_of_it_remains() {
     assert!(!f.catalog.publish(&publication(gone, 1, &["late"])).unwrap());
 }
 
+/// Neighbouring numbers differ in their last digits only, so the keys of the words' index are whole
+/// numbers, which its secure delete leaves behind.
+#[test]
+fn removed_words_do_not_stay_as_keys_of_the_index() {
+    let f = Fixture::new();
+    let publish = |name: &str, from: u32| {
+        let mut texts = Vec::new();
+        for chunk in 0..20_u32 {
+            let numbers = (0..200).map(|i| (70_000_000 + 2 * (chunk * 200 + i) + from).to_string());
+            texts.push(numbers.collect::<Vec<String>>().join(" "));
+        }
+        f.published(name, &texts.iter().map(String::as_str).collect::<Vec<_>>())
+    };
+    let (gone, kept) = (publish("gone", 0), publish("kept", 1));
+    f.catalog.remove(gone).unwrap();
+    assert!(f.catalog.empty_log().unwrap());
+    let bytes = f.bytes();
+    let numbers = bytes
+        .windows(8)
+        .filter_map(|w| std::str::from_utf8(w).ok()?.parse::<u32>().ok());
+    let left: Vec<u32> = numbers
+        .filter(|n| (70_000_000..70_008_000).contains(n) && n % 2 == 0)
+        .collect();
+    assert_eq!(left, [0_u32; 0]);
+    let found = f.catalog.search_words("70000001", None, 9).unwrap();
+    assert_eq!(
+        found
+            .iter()
+            .map(|(key, _)| key.document)
+            .collect::<Vec<_>>(),
+        [kept]
+    );
+}
+
 #[test]
 fn turns_come_back_oldest_first() {
     let f = Fixture::new();
