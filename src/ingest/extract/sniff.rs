@@ -32,7 +32,7 @@ pub(super) fn media_type(bytes: &[u8], name: &str) -> Result<MediaType, ExtractE
     }
     if let Some((_, what)) = SIGNATURES
         .iter()
-        .find(|(magic, _)| bytes.starts_with(magic))
+        .find(|(magic, _)| bytes.starts_with(magic) && (!is_a_word(magic) || !reads_as_text(bytes)))
     {
         return Err(unsupported(what));
     }
@@ -47,6 +47,17 @@ pub(super) fn media_type(bytes: &[u8], name: &str) -> Result<MediaType, ExtractE
         return Err(unsupported("binary data of an unknown kind"));
     }
     Ok(kind_of_text(&text, &extension))
+}
+
+/// Whether the beginning of a kind of file could also begin a text: "BM" is a picture's, and "BMI"'s.
+fn is_a_word(magic: &[u8]) -> bool {
+    magic.iter().all(u8::is_ascii_alphanumeric)
+}
+
+/// Whether the first bytes are text, as those of a picture, a sound or an archive never are: their
+/// headers hold zeros.
+fn reads_as_text(bytes: &[u8]) -> bool {
+    !bytes[..bytes.len().min(LOOKED_AT)].contains(&0)
 }
 
 /// The beginnings of common files that hold no text this program reads.
@@ -246,6 +257,18 @@ mod tests {
             b"<?xml version='1.0'?>\n<!-- x -->\n<html xmlns='y'>",
             "x.xml",
             MediaType::Html,
+        );
+        check(
+            b"BMI and blood pressure\n\nWe measured",
+            "x.txt",
+            MediaType::Text,
+        );
+        check(b"ID3 receptors in mice", "x.txt", MediaType::Text);
+        check_failure(
+            b"BM\x46\0\0\0\0\0\0\0\x36\0\0\0",
+            "x.txt",
+            FailureCode::UnsupportedType,
+            "BMP",
         );
         check_failure(
             b"\x89PNG\r\n\x1a\n123",
