@@ -1,6 +1,7 @@
 //! The full tier: the real weights in the real workers. A test whose files are not there says so and
 //! passes; `make test` has them all.
 
+mod answer;
 mod weights;
 mod worker;
 
