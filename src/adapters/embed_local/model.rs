@@ -36,7 +36,7 @@ pub(super) struct Loaded {
 pub(super) struct RunFailed(String);
 
 impl Source {
-    /// Reads the weights: about a tenth of a second, 90 MB for the 32-bit model.
+    /// Reads the weights: about a tenth of a second, 135 MB for the 32-bit model.
     pub(super) fn load(&self) -> Result<Loaded, LoadError> {
         let damaged = |reason: String| LoadError::Damaged {
             path: self.path.clone(),
@@ -74,6 +74,9 @@ impl Source {
 
 fn load_model(path: &Path) -> Result<Model, String> {
     ModelOptions::with_all_ops()
+        // Weights in the order that products want: 40 MB more once loaded, and a question of 16 tokens
+        // takes 6 ms of one core in place of 10. Batches of passages gain nothing.
+        .prepack_weights(true)
         .load_file(path)
         .map_err(|error| error.to_string())
 }
