@@ -283,6 +283,9 @@ impl Shared {
             Work::Generate(work) => generate::run(session, work, job, load, &cancel),
             Work::Embed(work) => embed::run(session, work, job, load, &cancel),
         }));
+        // By how the work ended, not by whether somebody still listens: a client that has its whole
+        // answer may be gone before it is counted.
+        let left = matches!(outcome, Ok(Err(Failure::Left)));
         let served = match outcome {
             Ok(Ok(())) => Served::Well,
             Ok(Err(failure)) => {
@@ -301,7 +304,7 @@ impl Shared {
                 Served::Broken
             }
         };
-        self.status.ends(cancel.left());
+        self.status.ends(left);
         served
     }
 }
