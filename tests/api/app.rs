@@ -343,10 +343,8 @@ impl Reader for PlainText {
         _progress: &(dyn Fn(Progress) + Send + Sync),
     ) -> Result<Extracted, ExtractError> {
         let mut text = String::new();
-        original
-            .read_to_string(&mut text)
-            .expect("originals of tests are UTF-8");
-        if text.starts_with('!') {
+        let read = original.read_to_string(&mut text);
+        if read.is_err() || text.starts_with('!') {
             return Err(ExtractError::new(
                 griot::domain::FailureCode::Damaged,
                 "the file is damaged",
