@@ -47,6 +47,8 @@ const EMBED_LIMIT: Duration = Duration::from_secs(30);
 pub struct App {
     state: http::State,
     board: Arc<Board>,
+    /// Holds the home folder until this value is dropped, after every task has ended.
+    _lock: File,
 }
 
 /// Why the daemon cannot start.
@@ -146,15 +148,11 @@ impl App {
             default_collection: config.ingest.default_collection.clone(),
             metrics,
         })?;
-        // The lock is held until every task has ended.
-        shutdown.tracker.spawn({
-            let token = shutdown.token.clone();
-            async move {
-                token.cancelled().await;
-                drop(lock);
-            }
-        });
-        Ok(Self { state, board })
+        Ok(Self {
+            state,
+            board,
+            _lock: lock,
+        })
     }
 
     /// What the HTTP edge works with.
