@@ -121,6 +121,7 @@ async fn dump(set: &Path) {
             };
             let line = json!({
                 "id": row["id"], "kind": kind, "title": own.title, "question": question,
+                "quote": quote, "passage": passage.text,
                 "signals": signals.named().into_iter().collect::<HashMap<_, _>>(),
             });
             writeln!(out, "{line}").expect("standard output is open");

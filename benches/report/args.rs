@@ -17,6 +17,12 @@ pub struct Args {
     /// Questions: answerable, about what is not in the library, adversarial (default 60,40,40)
     #[arg(long, value_delimiter = ',', num_args = 1)]
     pub questions: Vec<usize>,
+    /// Questions of RGB, each asked with and without the snippets that answer it
+    #[arg(long, default_value_t = 20)]
+    pub rgb: usize,
+    /// Leave out the questions about the sample documents
+    #[arg(long)]
+    pub no_samples: bool,
     /// Seed of the choice of questions
     #[arg(long, default_value_t = 20_261_121)]
     pub seed: u64,

@@ -2,10 +2,11 @@
 
 use std::fmt::Write;
 
-use griot::config::ServerConfig;
+use griot::{config::ServerConfig, ports::fakes::Trouble};
 use reqwest::Method;
+use serde_json::json;
 
-use crate::app::{Settings, TestApp};
+use crate::app::{LEASE, QUESTION, Settings, TestApp};
 
 const JSON: (&str, &str) = ("content-type", "application/json");
 const FORM: (&str, &str) = ("content-type", "multipart/form-data; boundary=X");
@@ -213,4 +214,38 @@ async fn requests_that_no_client_library_sends() {
         "431",
     )
     .await;
+}
+
+/// A fault of the program costs one response; the next request is served.
+#[tokio::test]
+async fn a_panicking_handler_answers_and_the_daemon_goes_on() {
+    let app = TestApp::start().await;
+    app.ingest("lease.txt", LEASE).await;
+    app.embedder.trouble(Trouble::Panic);
+    let question = json!({ "question": QUESTION });
+    let reply = app.post("/api/rag/query", &question).await;
+    assert_eq!(reply.verdict(), "500 internal", "{}", reply.text());
+    assert!(!reply.text().contains("told to panic"), "{}", reply.text());
+    app.embedder.recover();
+    let reply = app.post("/api/rag/query", &question).await;
+    assert_eq!(reply.json()["supported"], true, "{}", reply.text());
+}
+
+/// A body that stops coming is given up, so that a sleeping client holds nothing.
+#[tokio::test]
+async fn a_stalled_body_is_given_up() {
+    let app = TestApp::start().await;
+    // Time runs only while everybody waits, so the limit passes at once.
+    tokio::time::pause();
+    let answer = app
+        .raw(
+            b"POST /api/rag/query HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n\
+              Content-Length: 100\r\n\r\n{\"question\":",
+        )
+        .await;
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    assert!(
+        answer.contains("urn:griot:problem:request-timed-out"),
+        "{answer}"
+    );
 }

@@ -2,6 +2,8 @@
 //! passes; `make test` has them all.
 
 mod answer;
+mod daemon;
+mod documents;
 mod weights;
 mod worker;
 

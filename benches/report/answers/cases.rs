@@ -84,10 +84,14 @@ impl Plan {
         if let Some(squad) = Squad::read(&args.data.join("squad2"))? {
             plan.add_squad(&squad, args, &mut dice);
         }
-        if let Some(questions) = datasets::rgb(&args.data.join("rgb"))? {
-            plan.add_rgb(questions, args.quick, &mut dice);
+        if args.rgb > 0
+            && let Some(questions) = datasets::rgb(&args.data.join("rgb"))?
+        {
+            plan.add_rgb(questions, if args.quick { 3 } else { args.rgb }, &mut dice);
         }
-        plan.add_own(Path::new("data"))?;
+        if !args.no_samples {
+            plan.add_own(Path::new("data"))?;
+        }
         // Kinds mixed, so that a run that is cut short has some of each.
         let count = plan.cases.len();
         plan.cases = dice.choose(plan.cases, count);
@@ -152,8 +156,7 @@ impl Plan {
         }
     }
 
-    fn add_rgb(&mut self, questions: Vec<datasets::RgbQuestion>, quick: bool, dice: &mut Dice) {
-        let count = if quick { 3 } else { 20 };
+    fn add_rgb(&mut self, questions: Vec<datasets::RgbQuestion>, count: usize, dice: &mut Dice) {
         let (mut with, mut without) = (Vec::new(), Vec::new());
         for (number, question) in questions.iter().enumerate() {
             let file = |(place, text): (usize, &String)| File {

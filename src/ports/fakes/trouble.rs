@@ -17,6 +17,8 @@ pub enum Trouble {
     Refused(String),
     /// Calls do not return before `recover`; then they do their work.
     Hang,
+    /// Every call panics, as a fault of the program does.
+    Panic,
 }
 
 /// The present trouble of one fake; shared by its calls.
@@ -48,6 +50,7 @@ impl Mood {
             .clone();
         match trouble {
             None => Ok(()),
+            Some(Trouble::Panic) => panic!("the {} was told to panic", self.component),
             Some(trouble) => Err(error(self.component, &trouble)),
         }
     }
@@ -56,7 +59,7 @@ impl Mood {
 /// The error that callers see.
 pub(super) fn error(component: Component, trouble: &Trouble) -> PortError {
     match trouble {
-        Trouble::Unavailable | Trouble::Hang => PortError::unavailable(
+        Trouble::Unavailable | Trouble::Hang | Trouble::Panic => PortError::unavailable(
             component,
             std::io::Error::from(std::io::ErrorKind::ConnectionRefused),
         ),
