@@ -264,7 +264,7 @@ impl Default for AnswerConfig {
     fn default() -> Self {
         Self {
             top_k: 8,
-            evidence_tokens: 700,
+            evidence_tokens: 520,
             max_answer_tokens: 256,
             threshold: 0.15,
         }

@@ -12,7 +12,8 @@ use std::time::Duration;
 
 pub use embedder::{EmbedKind, Embedder};
 pub use language_model::{
-    ChatEvent, ChatRequest, ChatStream, Finish, LanguageModel, Message, Role, TokenLogprob,
+    Alternative, ChatEvent, ChatRequest, ChatStream, Finish, LanguageModel, Message, Role,
+    TokenLogprob,
 };
 pub use vector_store::{Filter, Point, QueryVector, ScoredPoint, SearchRequest, VectorStore};
 

@@ -34,6 +34,9 @@ use crate::{
 /// is asked again after its rest.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 
+/// Likeliest tokens asked for beside each written one: the most that the API gives.
+const ALTERNATIVES: u32 = 20;
+
 /// Where the API is.
 #[derive(Debug, Clone)]
 pub enum Source {
@@ -276,7 +279,7 @@ impl Ollama {
             body = body.format(format);
         }
         if request.logprobs {
-            body = body.logprobs(true);
+            body = body.logprobs(true).top_logprobs(ALTERNATIVES);
         }
         let mut body = serde_json::to_value(body)
             .map_err(|error| refused(format!("the request cannot be written: {error}")))?;
@@ -336,7 +339,7 @@ mod tests {
             plain["options"],
             json!({"temperature": 0.0, "num_predict": 7})
         );
-        for absent in ["format", "logprobs"] {
+        for absent in ["format", "logprobs", "top_logprobs"] {
             assert!(plain.get(absent).is_none(), "{absent} was not asked for");
         }
 
@@ -351,6 +354,7 @@ mod tests {
             })
             .unwrap();
         assert_eq!(full["logprobs"], true);
+        assert_eq!(full["top_logprobs"], 20);
         assert_eq!(
             full["options"],
             json!({

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Instant};
 
 use async_stream::try_stream;
-use futures::{Stream, StreamExt, TryStreamExt};
+use futures::{Stream, StreamExt};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -104,44 +104,28 @@ pub(super) fn stream(
         };
         let threshold = answerer.parts.config.threshold;
         match ground {
-            // Beyond doubt: streamed as it is written.
-            Ground::Quoted { model, mut citation, messages, signals }
-                if signals.probability() >= SURE.max(threshold) =>
-            {
-                citation.score = course.judged(&signals);
-                yield AnswerEvent::Citation(citation.clone());
-                let mut deltas = Box::pin(answer_text(&answerer, model.as_ref(), &question, &evidence, &citation, messages, &mut course));
-                let mut first = None;
-                while let Some(delta) = deltas.next().await {
-                    let delta = delta?;
-                    first.get_or_insert_with(Instant::now);
-                    text.push_str(&delta);
-                    yield AnswerEvent::Delta(delta);
+            Ground::Quoted { model, mut citation, messages, mut signals } => {
+                // The model's verdict is asked for only where it can turn the decision.
+                if (HOPELESS..SURE).contains(&signals.probability())
+                    && let Some(item) = evidence.iter().find(|item| item.n == citation.n)
+                {
+                    signals.verdict = answerer.verdict(model.as_ref(), &question, &item.text, &mut course).await?;
                 }
-                drop(deltas);
-                course.first_token_ms = first.map(|at| millis(at - course.began));
-                citations.push(citation);
-            }
-            // In doubt: written, verified, and shown only then.
-            Ground::Quoted { model, mut citation, messages, signals }
-                if signals.probability() >= HOPELESS.min(threshold) =>
-            {
-                let written = answer_text(&answerer, model.as_ref(), &question, &evidence, &citation, messages.clone(), &mut course);
-                let deltas: Vec<String> = Box::pin(written).try_collect().await?;
-                let proposed: String = deltas.concat();
-                let verdict = answerer.verdict(model.as_ref(), messages, &question, &proposed, &mut course).await?;
-                citation.score = course.judged(&Signals { verdict, ..signals });
+                citation.score = course.judged(&signals);
                 if citation.score >= threshold {
                     yield AnswerEvent::Citation(citation.clone());
-                    for delta in deltas {
+                    let mut deltas = Box::pin(answer_text(&answerer, model.as_ref(), &question, &evidence, &citation, messages, &mut course));
+                    let mut first = None;
+                    while let Some(delta) = deltas.next().await {
+                        let delta = delta?;
+                        first.get_or_insert_with(Instant::now);
                         text.push_str(&delta);
-                        yield AnswerEvent::Delta(course.first(delta));
+                        yield AnswerEvent::Delta(delta);
                     }
+                    drop(deltas);
+                    course.first_token_ms = first.map(|at| millis(at - course.began));
                     citations.push(citation);
                 }
-            }
-            Ground::Quoted { signals, .. } => {
-                course.judged(&signals);
             }
             Ground::Nothing => {}
             Ground::NoModel => {
@@ -304,17 +288,16 @@ impl Answerer {
         })
     }
 
-    /// The verifier's log-odds that `proposed` answers the question; `None` when the server gives no
+    /// The verifier's log-odds that the passage answers the question; `None` when the server gives no
     /// probabilities or broke.
     async fn verdict(
         &self,
         model: &dyn LanguageModel,
-        mut messages: Vec<Message>,
         question: &str,
-        proposed: &str,
+        passage: &str,
         course: &mut Course,
     ) -> Result<Option<f32>, AnswerError> {
-        messages.push(self.prompts.verify(question, proposed)?);
+        let messages = self.prompts.verify(question, passage)?;
         let request = ChatRequest {
             messages,
             format: None,
@@ -431,10 +414,26 @@ fn quotation(reply: &str) -> Option<String> {
     })
 }
 
-/// The log-odds of "yes" as the verifier's one token gives them, cut to ±5; `None` when it wrote neither
-/// word or the server gives no probabilities.
+/// The log-odds of "yes" against "no" as the verifier's one token gives them, cut to ±5; `None` when it
+/// wrote neither word or the server gives no probabilities.
+///
+/// "Yes", "yes" and " yes" are different tokens that share what the model gives to the word, so the
+/// alternatives are added up where the server names them.
 fn yes_log_odds(reply: &Reply) -> Option<f32> {
-    let probability = reply.logprobs.first()?.logprob.exp().clamp(0.0, 1.0);
+    let token = reply.logprobs.first()?;
+    let sum = |word: &str| -> f32 {
+        token
+            .alternatives
+            .iter()
+            .filter(|other| other.token.trim().to_lowercase() == word)
+            .map(|other| other.logprob.exp())
+            .sum()
+    };
+    let (yes, no) = (sum("yes"), sum("no"));
+    if yes + no > 0.0 {
+        return Some((yes / no).ln().clamp(-5.0, 5.0));
+    }
+    let probability = token.logprob.exp().clamp(0.0, 1.0);
     match reply.text.trim().to_lowercase().as_str() {
         "yes" => Some(log_odds(probability)),
         "no" => Some(-log_odds(probability)),
@@ -532,17 +531,29 @@ mod tests {
 
     #[test]
     fn reads_the_verdict() {
+        use crate::ports::Alternative;
+
         let reply = |text: &str, p: f32| Reply {
             text: text.to_owned(),
             logprobs: vec![TokenLogprob {
                 token: text.to_owned(),
                 logprob: p.ln(),
+                alternatives: Vec::new(),
             }],
         };
         let nine = 9_f32.ln();
         assert!((yes_log_odds(&reply("Yes", 0.9)).unwrap() - nine).abs() < 1e-4);
         assert!((yes_log_odds(&reply(" no", 0.9)).unwrap() + nine).abs() < 1e-4);
         assert_eq!(yes_log_odds(&reply("yes", 1.0)), Some(5.0));
+        // Four spellings share the word's probability: the written token alone would say no.
+        let mut shared = reply("yes", 0.4);
+        shared.logprobs[0].alternatives = [("yes", 0.4), ("Yes", 0.3), (" yes", 0.2), ("No", 0.1)]
+            .map(|(token, p)| Alternative {
+                token: token.to_owned(),
+                logprob: f32::ln(p),
+            })
+            .into();
+        assert!((yes_log_odds(&shared).unwrap() - nine).abs() < 1e-4);
         assert_eq!(yes_log_odds(&reply("maybe", 0.9)), None);
         assert_eq!(
             yes_log_odds(&Reply {

@@ -15,6 +15,7 @@ use crate::{
 const TEMPLATES: &[(&str, &str)] = &[
     ("system", include_str!("../../prompts/system.j2")),
     ("question", include_str!("../../prompts/question.j2")),
+    ("judge", include_str!("../../prompts/judge.j2")),
     ("verify", include_str!("../../prompts/verify.j2")),
     ("answer", include_str!("../../prompts/answer.j2")),
     ("condense", include_str!("../../prompts/condense.j2")),
@@ -67,10 +68,14 @@ impl Prompts {
         ])
     }
 
-    /// Asks, after a quotation, whether an answer answers the question; the reply is `yes` or `no`.
-    pub fn verify(&self, question: &str, answer: &str) -> Result<Message, minijinja::Error> {
-        let (question, answer) = (defused(question), defused(answer));
-        self.message(Role::User, "verify", context! { question, answer })
+    /// Asks, apart from the quotation's conversation, whether a passage answers the question; the reply
+    /// is `yes` or `no`. Examples come first, which the worker keeps.
+    pub fn verify(&self, question: &str, passage: &str) -> Result<Vec<Message>, minijinja::Error> {
+        let (question, passage) = (defused(question), defused(passage));
+        Ok(vec![
+            self.message(Role::System, "judge", context! {})?,
+            self.message(Role::User, "verify", context! { question, passage })?,
+        ])
     }
 
     /// Asks, after a quotation, for the answer in a sentence; the reply is `{"answer": …}`.

@@ -77,14 +77,16 @@ impl World {
         }
     }
 
-    /// The three calls of an answer in doubt: quotation, answer, verdict.
-    fn script(&self, quote: &str, verdict: &str, answer: &str) {
+    /// The calls of an answer: quotation, verdict where there is doubt, answer.
+    fn script(&self, quote: &str, verdict: Option<&str>, answer: &str) {
         self.model
             .push(Script::new().token(&serde_json::json!({ "quote": quote }).to_string(), -0.1));
+        if let Some(verdict) = verdict {
+            self.model.push(Script::new().token(verdict, -0.1));
+        }
         self.model.push(Script::text(
             &serde_json::json!({ "answer": answer }).to_string(),
         ));
-        self.model.push(Script::new().token(verdict, -0.1));
     }
 
     async fn ask(&self, question: &str) -> Answer {
@@ -201,7 +203,7 @@ async fn answers_with_a_proven_quotation() {
     let world = World::new().await;
     world.script(
         "rent is payable on the FIRST day of each calendar month",
-        "yes",
+        None,
         "Rent is due on the first day of each month.",
     );
     let answer = world.ask("When is the rent payable?").await;
@@ -224,7 +226,7 @@ async fn the_stream_adds_up_to_the_answer() {
     let world = World::new().await;
     world.script(
         "Dogs are allowed in the garden.",
-        "yes",
+        Some("yes"),
         "Yes, in the garden.",
     );
     let events: Vec<_> = world
@@ -260,7 +262,7 @@ async fn a_quotation_that_stands_nowhere_is_not_shown() {
     let world = World::new().await;
     world.script(
         "Cats must be kept on a lead at all times of day",
-        "yes",
+        Some("yes"),
         "On a lead.",
     );
     let answer = world.ask("Are dogs allowed on a lead?").await;
@@ -280,7 +282,7 @@ async fn a_quotation_that_does_not_support_is_refused() {
         ..AnswerConfig::default()
     })
     .await;
-    world.script("Dogs are allowed in the garden.", "no", "Yes.");
+    world.script("Dogs are allowed in the garden.", Some("no"), "Yes.");
     let answer = world.ask("Are dogs allowed?").await;
     assert!(!answer.supported);
     assert_eq!(answer.answer, NOT_IN_DOCUMENTS);
@@ -319,13 +321,13 @@ async fn an_answer_beyond_doubt_is_streamed_as_it_is_written() {
 async fn names_and_numbers_of_the_models_own_are_cut() {
     let world = World::new().await;
     let quote = "Rent is payable on the first day of each calendar month.";
-    world.script(quote, "yes", "Rent of 900 euros is due.");
+    world.script(quote, None, "Rent of 900 euros is due.");
     let answer = world.ask("When is the rent payable?").await;
     assert_eq!(
         answer.answer,
         "Rent of … In the document's words: “Rent is payable on the first day of each calendar month” [1]"
     );
-    world.script(quote, "yes", "900 euros.");
+    world.script(quote, None, "900 euros.");
     let answer = world.ask("When is the rent payable?").await;
     assert_eq!(
         answer.answer,
@@ -436,7 +438,7 @@ async fn a_follow_up_is_made_to_stand_alone() {
     let world = World::new().await;
     world.script(
         "Rent is payable on the first day of each calendar month.",
-        "yes",
+        None,
         "On the first day.",
     );
     let first = world.ask("When is the rent payable?").await;
@@ -446,7 +448,7 @@ async fn a_follow_up_is_made_to_stand_alone() {
     world.model.push(Script::text(
         r#"{"question": "Are dogs allowed in the garden?"}"#,
     ));
-    world.script("Dogs are allowed in the garden.", "yes", "Yes.");
+    world.script("Dogs are allowed in the garden.", Some("yes"), "Yes.");
     let second = world
         .answerer
         .answer(ask(
@@ -459,11 +461,11 @@ async fn a_follow_up_is_made_to_stand_alone() {
     assert_eq!(second.question, "And are they allowed there?");
     let requests = world.model.requests();
     assert!(
-        requests[3].messages[0]
+        requests[2].messages[0]
             .content
             .contains("When is the rent payable?")
     );
-    let quoting = requests[4]
+    let quoting = requests[3]
         .messages
         .iter()
         .rfind(|message| message.role == Role::User)

@@ -36,7 +36,7 @@ pub struct ChatRequest {
     pub seed: Option<u32>,
     /// Texts that end the reply; they are not part of it.
     pub stop: Vec<String>,
-    /// Whether each delta carries its tokens' log-probabilities.
+    /// Whether each delta carries its tokens' log-probabilities and the likeliest alternatives.
     pub logprobs: bool,
 }
 
@@ -44,6 +44,16 @@ pub struct ChatRequest {
 /// any grammar or sampling.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TokenLogprob {
+    pub token: String,
+    pub logprob: f32,
+    /// The likeliest tokens at this place, the written one among them if it is one; empty where the
+    /// server gives none.
+    pub alternatives: Vec<Alternative>,
+}
+
+/// A token that could have been written, and the natural logarithm of its probability.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Alternative {
     pub token: String,
     pub logprob: f32,
 }

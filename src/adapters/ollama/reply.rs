@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::failure::{Failure, shown};
 use crate::{
     domain::Component,
-    ports::{ChatEvent, ChatStream, Finish, TokenLogprob},
+    ports::{Alternative, ChatEvent, ChatStream, Finish, TokenLogprob},
 };
 
 /// Longest line that is read. A delta is some hundred bytes, a final line without its old `context`
@@ -99,6 +99,14 @@ impl Reply {
             .map(|token| TokenLogprob {
                 token: token.token,
                 logprob: token.logprob,
+                alternatives: token
+                    .top_logprobs
+                    .into_iter()
+                    .map(|other| Alternative {
+                        token: other.token,
+                        logprob: other.logprob,
+                    })
+                    .collect(),
             })
             .collect();
         if !text.is_empty() || !logprobs.is_empty() {
@@ -148,6 +156,14 @@ struct LineMessage {
 
 #[derive(Deserialize)]
 struct LineLogprob {
+    token: String,
+    logprob: f32,
+    #[serde(default)]
+    top_logprobs: Vec<LineAlternative>,
+}
+
+#[derive(Deserialize)]
+struct LineAlternative {
     token: String,
     logprob: f32,
 }
@@ -261,12 +277,15 @@ mod tests {
         .await;
         check(
             concat!(
-                r#"{"message":{"content":"y"},"logprobs":[{"token":"y","logprob":-0.5,"bytes":[121]}]}"#,
+                r#"{"message":{"content":"y"},"logprobs":[{"token":"y","logprob":-0.5,"bytes":[121],"top_logprobs":[{"token":"Y","logprob":-1.5,"bytes":[89]}]}]}"#,
                 "\n",
                 r#"{"done":true}"#
             ),
             &[
-                r#""y" [TokenLogprob { token: "y", logprob: -0.5 }]"#,
+                concat!(
+                    r#""y" [TokenLogprob { token: "y", logprob: -0.5, "#,
+                    r#"alternatives: [Alternative { token: "Y", logprob: -1.5 }] }]"#
+                ),
                 "stop 0/0",
             ],
         )

@@ -80,6 +80,7 @@ impl Script {
         let token = TokenLogprob {
             token: text.to_owned(),
             logprob,
+            alternatives: Vec::new(),
         };
         self.step(Step::Delta(text.to_owned(), vec![token]))
     }
