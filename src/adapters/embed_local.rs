@@ -2,11 +2,12 @@
 //!
 //! Knows the MiniLM models of the manifest by name. Nothing is read before it is needed: the tokenizer
 //! at the first count, the weights at the first text (so a daemon that waits is small, and weights that
-//! arrive later are found without a restart). The model runs on a thread of its own; what waits for it
-//! waits in two bounded queues, and questions go before passages.
+//! arrive later are found without a restart). The model runs on threads of its own; what waits for it
+//! waits in two bounded queues. Questions do not wait for passages, and passages give way to them.
 
 mod lane;
 mod model;
+mod task;
 mod tokens;
 mod worker;
 
@@ -24,7 +25,7 @@ use crate::{
 };
 use lane::{Job, Lanes};
 use tokens::Tokens;
-use worker::Worker;
+use worker::Workers;
 
 /// Why a model cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -87,21 +88,21 @@ fn names() -> String {
 /// How to run the model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Options {
-    /// Threads of one run. 0: one per core.
+    /// Threads for questions together, and for passages one each. 0: one per core.
     pub threads: usize,
     /// Texts of one run.
     pub batch: usize,
 }
 
-/// An [`Embedder`] on this machine's processor. Dropping it ends its thread, which finishes the batch
-/// it is at.
+/// An [`Embedder`] on this machine's processor. Dropping it ends its threads, which finish the batch
+/// they are at.
 #[derive(Debug)]
 pub struct LocalEmbedder {
     known: Known,
     folder: PathBuf,
     tokens: Arc<Tokens>,
     lanes: Arc<Lanes>,
-    _worker: Worker,
+    _workers: Workers,
 }
 
 /// The model `name` of the weights folder `dir`: `DIR/NAME/model.onnx` and `DIR/NAME/tokenizer.json`.
@@ -123,21 +124,21 @@ pub fn load(dir: &Path, name: &str, options: Options) -> Result<LocalEmbedder, L
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         threads => threads,
     };
-    let worker = Worker::start(
+    let workers = Workers::start(
         model::Source {
             path: folder.join("model.onnx"),
             known,
-            threads,
         },
         Arc::clone(&lanes),
         options.batch.max(1),
+        threads,
     );
     Ok(LocalEmbedder {
         known,
         folder,
         tokens,
         lanes,
-        _worker: worker,
+        _workers: workers,
     })
 }
 
@@ -194,11 +195,11 @@ impl Embedder for LocalEmbedder {
         });
         answer
             .await
-            // The worker answers every job, unless it is gone.
+            // The workers answer every job, unless they are gone.
             .unwrap_or_else(|_| {
                 Err(PortError::unavailable(
                     Component::Embedder,
-                    "the embedding thread has stopped",
+                    "the embedding threads have stopped",
                 ))
             })
     }

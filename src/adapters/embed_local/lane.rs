@@ -1,4 +1,5 @@
-//! What waits for the model: two bounded queues, questions and passages.
+//! What waits for the model: questions, and passages in two steps: whole calls, and the batches that
+//! the call at hand was cut into.
 
 use std::{
     collections::VecDeque,
@@ -7,7 +8,7 @@ use std::{
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-use super::tokens::Tokens;
+use super::{task::Batch, tokens::Tokens};
 use crate::{
     domain::Embedding,
     ports::{EmbedKind, PortError},
@@ -27,29 +28,33 @@ pub(super) struct Job {
     pub(super) _permit: OwnedSemaphorePermit,
 }
 
-/// The two queues. The callers push, the worker takes.
+/// The queues. The callers push, the workers take.
 pub(super) struct Lanes {
     queries: Arc<Semaphore>,
     passages: Arc<Semaphore>,
     /// Held for a push or a pop only.
     waiting: Mutex<Waiting>,
-    /// Told of each push and of the end.
-    changed: Condvar,
+    /// Told of each question and of the end.
+    asked: Condvar,
+    /// Told of each call with passages, of each batch and of the end.
+    given: Condvar,
 }
 
 #[derive(Default)]
 struct Waiting {
     queries: VecDeque<Job>,
     passages: VecDeque<Job>,
+    batches: VecDeque<Batch>,
     closed: bool,
 }
 
-/// What there is for the worker.
-pub(super) enum Next {
+/// What there is for a worker of passages.
+pub(super) enum Bulk {
+    /// To be run.
+    Batch(Batch),
+    /// To be cut into batches. Given out only where no batch waits, so that calls keep their order and
+    /// few texts are held as numbers.
     Job(Job),
-    /// Nothing that goes before what it has in hand.
-    GoOn,
-    Closed,
 }
 
 impl std::fmt::Debug for Lanes {
@@ -64,7 +69,8 @@ impl Lanes {
             queries: Arc::new(Semaphore::new(WAITING)),
             passages: Arc::new(Semaphore::new(WAITING)),
             waiting: Mutex::default(),
-            changed: Condvar::new(),
+            asked: Condvar::new(),
+            given: Condvar::new(),
         }
     }
 
@@ -80,48 +86,80 @@ impl Lanes {
             .expect("these semaphores are never closed")
     }
 
+    /// Queues a call; once the lanes are closed it is dropped, and so is its reply.
     pub(super) fn push(&self, job: Job) {
         let mut waiting = self.lock();
-        match job.kind {
-            EmbedKind::Query => waiting.queries.push_back(job),
-            EmbedKind::Passage => waiting.passages.push_back(job),
+        if waiting.closed {
+            return;
         }
-        drop(waiting);
-        self.changed.notify_one();
+        match job.kind {
+            EmbedKind::Query => {
+                waiting.queries.push_back(job);
+                self.asked.notify_one();
+            }
+            EmbedKind::Passage => {
+                waiting.passages.push_back(job);
+                self.given.notify_one();
+            }
+        }
     }
 
-    /// The next job: a question when there is one; else, when `busy` with passages, none.
-    /// Waits only when not `busy`.
-    pub(super) fn next(&self, busy: bool) -> Next {
+    /// Queues what a call was cut into.
+    pub(super) fn push_batches(&self, batches: Vec<Batch>) {
+        let mut waiting = self.lock();
+        if !waiting.closed {
+            waiting.batches.extend(batches);
+            self.given.notify_all();
+        }
+    }
+
+    /// The next question, once there is one. `None` at the end.
+    pub(super) fn question(&self) -> Option<Job> {
         let mut waiting = self.lock();
         loop {
             if waiting.closed {
-                return Next::Closed;
+                return None;
             }
             if let Some(job) = waiting.queries.pop_front() {
-                return Next::Job(job);
-            }
-            if busy {
-                return Next::GoOn;
-            }
-            if let Some(job) = waiting.passages.pop_front() {
-                return Next::Job(job);
+                return Some(job);
             }
             waiting = self
-                .changed
+                .asked
                 .wait(waiting)
                 .unwrap_or_else(PoisonError::into_inner);
         }
     }
 
-    /// Ends the worker; what waits is dropped.
+    /// The next piece of work on passages, once there is one. `None` at the end.
+    pub(super) fn bulk(&self) -> Option<Bulk> {
+        let mut waiting = self.lock();
+        loop {
+            if waiting.closed {
+                return None;
+            }
+            if let Some(batch) = waiting.batches.pop_front() {
+                return Some(Bulk::Batch(batch));
+            }
+            if let Some(job) = waiting.passages.pop_front() {
+                return Some(Bulk::Job(job));
+            }
+            waiting = self
+                .given
+                .wait(waiting)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Ends the workers; what waits is dropped.
     pub(super) fn close(&self) {
         let mut waiting = self.lock();
         waiting.closed = true;
         waiting.queries.clear();
         waiting.passages.clear();
+        waiting.batches.clear();
         drop(waiting);
-        self.changed.notify_all();
+        self.asked.notify_all();
+        self.given.notify_all();
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {

@@ -1,11 +1,8 @@
 //! The model itself: token numbers in, unit vectors out.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::path::{Path, PathBuf};
 
-use rten::{Model, ModelOptions, NodeId, RunOptions, ThreadPool, Value, ValueOrView};
+use rten::{Model, ModelOptions, NodeId, RunOptions, Value, ValueOrView};
 use rten_tensor::{AsView, Layout, NdTensor, NdTensorView};
 
 use super::{Known, LoadError};
@@ -15,7 +12,6 @@ use crate::domain::Embedding;
 pub(super) struct Source {
     pub(super) path: PathBuf,
     pub(super) known: Known,
-    pub(super) threads: usize,
 }
 
 /// A loaded model.
@@ -26,7 +22,6 @@ pub(super) struct Loaded {
     /// Absent in models that have one type of token only.
     types: Option<NodeId>,
     output: NodeId,
-    options: RunOptions,
     known: Known,
 }
 
@@ -34,6 +29,12 @@ pub(super) struct Loaded {
 #[derive(Debug, thiserror::Error)]
 #[error("the embedding model did not run: {0}")]
 pub(super) struct RunFailed(String);
+
+impl RunFailed {
+    pub(super) fn panicked(message: &str) -> Self {
+        Self(format!("it panicked: {message}"))
+    }
+}
 
 impl Source {
     /// Reads the weights: about a tenth of a second, 135 MB for the 32-bit model.
@@ -59,13 +60,11 @@ impl Source {
             .into_iter()
             .find_map(|name| model.find_node(name))
             .ok_or_else(|| damaged("it has no output last_hidden_state".to_owned()))?;
-        let pool = ThreadPool::with_num_threads(self.threads);
         Ok(Loaded {
             ids: input("input_ids")?,
             mask: input("attention_mask")?,
             types: model.find_node("token_type_ids"),
             output,
-            options: RunOptions::default().with_thread_pool(Some(Arc::new(pool))),
             known: self.known,
             model,
         })
@@ -84,7 +83,12 @@ fn load_model(path: &Path) -> Result<Model, String> {
 impl Loaded {
     /// One unit vector per text, each given as its token numbers (special ones included, never empty).
     /// The texts are padded to the longest, so give such as are of a length.
-    pub(super) fn run(&self, batch: &[&[i32]]) -> Result<Vec<Embedding>, RunFailed> {
+    /// `options` say on which threads.
+    pub(super) fn run(
+        &self,
+        batch: &[&[i32]],
+        options: &RunOptions,
+    ) -> Result<Vec<Embedding>, RunFailed> {
         let longest = batch.iter().map(|ids| ids.len()).max().unwrap_or(0);
         let shape = [batch.len(), longest];
         let padded = |value: &dyn Fn(i32) -> i32| {
@@ -104,7 +108,7 @@ impl Loaded {
         }
         let [output] = self
             .model
-            .run_n(inputs, [self.output], Some(self.options.clone()))
+            .run_n(inputs, [self.output], Some(options.clone()))
             .map_err(|error| RunFailed(error.to_string()))?;
         let lengths: Vec<usize> = batch.iter().map(|ids| ids.len()).collect();
         self.pool(output, &lengths)

@@ -1,168 +1,150 @@
-//! The thread that runs the model.
+//! The threads that run the model: one for questions, and one per core for passages.
+//!
+//! A question never waits for passages: it has a thread of its own, and those for passages give way to
+//! it on the processor. Each of them runs batches of its own on one core. That is as fast as all cores
+//! on one batch or faster, since nobody waits for the slowest part of each product.
 
 use std::{
-    any::Any,
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     thread::{self, JoinHandle},
 };
 
+use rten::{RunOptions, ThreadPool};
+
 use super::{
-    lane::{Job, Lanes, Next},
+    LoadError,
+    lane::{Bulk, Job, Lanes},
     model::{Loaded, Source},
-};
-use crate::{
-    domain::{Component, Embedding},
-    ports::PortError,
+    task,
 };
 
-/// The running thread. Dropping it ends the thread and waits for it: one batch at most.
+/// How much passages give way. Of a core that both want a question gets nine tenths.
+const NICENESS: i32 = 10;
+
+/// The running threads. Dropping it ends them and waits for them: one batch each at most.
 #[derive(Debug)]
-pub(super) struct Worker {
+pub(super) struct Workers {
     lanes: Arc<Lanes>,
-    thread: Option<JoinHandle<()>>,
+    threads: Vec<JoinHandle<()>>,
 }
 
-impl Worker {
-    pub(super) fn start(source: Source, lanes: Arc<Lanes>, batch: usize) -> Self {
-        let taken = Arc::clone(&lanes);
-        let thread = thread::Builder::new()
-            .name("embed".to_owned())
-            .spawn(move || serve(&source, &taken, batch))
-            .map_err(|error| tracing::error!(%error, "the embedding thread could not be started"))
-            .ok();
-        if thread.is_none() {
-            lanes.close();
+/// What the threads have in common.
+struct Bench {
+    source: Source,
+    /// Read at the first use, and once. Held while it is read.
+    model: Mutex<Option<Arc<Loaded>>>,
+    lanes: Arc<Lanes>,
+    batch: usize,
+    /// Threads, of questions together, of passages one each.
+    threads: usize,
+}
+
+impl Workers {
+    pub(super) fn start(source: Source, lanes: Arc<Lanes>, batch: usize, threads: usize) -> Self {
+        let bench = Arc::new(Bench {
+            source,
+            model: Mutex::new(None),
+            lanes: Arc::clone(&lanes),
+            batch,
+            threads,
+        });
+        let mut workers = Self {
+            lanes,
+            threads: Vec::new(),
+        };
+        workers.spawn("embed-question", &bench, Bench::serve_questions);
+        for _ in 0..threads {
+            workers.spawn("embed-passages", &bench, Bench::serve_passages);
         }
-        Self { lanes, thread }
+        workers
+    }
+
+    fn spawn(&mut self, name: &str, bench: &Arc<Bench>, serve: fn(&Bench)) {
+        let bench = Arc::clone(bench);
+        let spawned = thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || serve(&bench));
+        match spawned {
+            Ok(thread) => self.threads.push(thread),
+            Err(error) => {
+                tracing::error!(%error, "an embedding thread could not be started");
+                // Calls end with an error instead of waiting for a thread that is not there.
+                self.lanes.close();
+            }
+        }
     }
 }
 
-impl Drop for Worker {
+impl Drop for Workers {
     fn drop(&mut self) {
         self.lanes.close();
-        if let Some(thread) = self.thread.take() {
+        for thread in self.threads.drain(..) {
             // It ends by itself; that it panicked was logged where it happened.
             let _ = thread.join();
         }
     }
 }
 
-/// A job whose texts are tokens already, being worked off in batches.
-struct Task {
-    job: Job,
-    ids: Vec<Vec<i32>>,
-    /// Indices into `ids`, longest first, so that a batch is padded little.
-    order: Vec<usize>,
-    done: usize,
-    vectors: Vec<Option<Embedding>>,
-}
-
-impl Task {
-    fn begin(job: Job) -> Option<Self> {
-        let ids: Result<Vec<_>, _> = job
-            .texts
-            .iter()
-            .map(|text| job.tokens.encode(text))
-            .collect();
-        match ids {
-            Ok(ids) => {
-                let mut order: Vec<usize> = (0..ids.len()).collect();
-                order.sort_by_key(|&n| std::cmp::Reverse(ids[n].len()));
-                Some(Self {
-                    vectors: vec![None; ids.len()],
-                    done: 0,
-                    order,
-                    ids,
-                    job,
-                })
+impl Bench {
+    fn serve_questions(&self) {
+        let run = run_on(self.threads);
+        while let Some(job) = self.lanes.question() {
+            if let Some((model, job)) = self.ready(job) {
+                // Questions are short, so one batch is all there usually is.
+                for batch in task::cut(job, self.batch, 1) {
+                    batch.run(&model, &run);
+                }
             }
+        }
+    }
+
+    fn serve_passages(&self) {
+        // Before the pool: threads are born with the priority of the one that starts them.
+        if let Err(error) = rustix::process::nice(NICENESS) {
+            tracing::debug!(%error, "passages are embedded at the usual priority");
+        }
+        let run = run_on(1);
+        while let Some(work) = self.lanes.bulk() {
+            match work {
+                Bulk::Job(job) => {
+                    if let Some((_, job)) = self.ready(job) {
+                        self.lanes
+                            .push_batches(task::cut(job, self.batch, self.threads));
+                    }
+                }
+                Bulk::Batch(batch) => {
+                    // It was read before the batch was cut.
+                    if let Ok(model) = self.model() {
+                        batch.run(&model, &run);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The job back with the model that it needs; without one it is answered.
+    fn ready(&self, job: Job) -> Option<(Arc<Loaded>, Job)> {
+        match self.model() {
+            Ok(model) => Some((model, job)),
             Err(error) => {
-                fail(job, error);
+                task::fail(job, error);
                 None
             }
         }
     }
 
-    /// Runs one batch. Gives the task back while something is left to do.
-    fn step(mut self, model: &Loaded, batch: usize) -> Option<Self> {
-        if self.job.reply.is_closed() {
-            return None;
+    fn model(&self) -> Result<Arc<Loaded>, LoadError> {
+        let mut model = self.model.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(model) = &*model {
+            return Ok(Arc::clone(model));
         }
-        let some = &self.order[self.done..self.order.len().min(self.done + batch)];
-        let ids: Vec<&[i32]> = some.iter().map(|&n| self.ids[n].as_slice()).collect();
-        // A damaged model may make its interpreter panic; the thread has to outlive that.
-        let vectors = match catch_unwind(AssertUnwindSafe(|| model.run(&ids))) {
-            Ok(Ok(vectors)) => vectors,
-            Ok(Err(error)) => {
-                fail(self.job, error);
-                return None;
-            }
-            Err(panic) => {
-                fail(self.job, message(&*panic));
-                return None;
-            }
-        };
-        for (&n, vector) in some.iter().zip(vectors) {
-            self.vectors[n] = Some(vector);
-        }
-        self.done += some.len();
-        if self.done < self.order.len() {
-            return Some(self);
-        }
-        let vectors = self.vectors.into_iter().flatten().collect();
-        // The caller may have gone just now.
-        let _ = self.job.reply.send(Ok(vectors));
-        None
+        let loaded = Arc::new(self.source.load()?);
+        *model = Some(Arc::clone(&loaded));
+        Ok(loaded)
     }
 }
 
-fn serve(source: &Source, lanes: &Lanes, batch: usize) {
-    let mut model: Option<Loaded> = None;
-    let mut passages: Option<Task> = None;
-    loop {
-        let task = match lanes.next(passages.is_some()) {
-            Next::Closed => return,
-            Next::GoOn => passages.take(),
-            Next::Job(job) => {
-                if model.is_none() {
-                    match source.load() {
-                        Ok(loaded) => model = Some(loaded),
-                        Err(error) => {
-                            fail(job, error);
-                            continue;
-                        }
-                    }
-                }
-                Task::begin(job)
-            }
-        };
-        let (Some(mut task), Some(model)) = (task, model.as_ref()) else {
-            continue;
-        };
-        // A question is short and is answered at once; of passages, one batch between two looks.
-        let question = passages.is_some();
-        while let Some(rest) = task.step(model, batch) {
-            if question {
-                task = rest;
-            } else {
-                passages = Some(rest);
-                break;
-            }
-        }
-    }
-}
-
-fn fail(job: Job, why: impl Into<Box<dyn std::error::Error + Send + Sync>>) {
-    let error = PortError::unavailable(Component::Embedder, why);
-    let _ = job.reply.send(Err(error));
-}
-
-fn message(panic: &(dyn Any + Send)) -> String {
-    let text = panic
-        .downcast_ref::<String>()
-        .map(String::as_str)
-        .or_else(|| panic.downcast_ref::<&str>().copied())
-        .unwrap_or("no reason given");
-    format!("the embedding model panicked: {text}")
+fn run_on(threads: usize) -> RunOptions {
+    let pool = ThreadPool::with_num_threads(threads);
+    RunOptions::default().with_thread_pool(Some(Arc::new(pool)))
 }
