@@ -13,6 +13,8 @@ mod column;
 mod connection;
 mod conversations;
 mod documents;
+mod embedded;
+mod in_work;
 mod incidents;
 mod publication;
 mod schema;
@@ -27,14 +29,15 @@ use jiff::Timestamp;
 pub use cleanups::Cleanup;
 
 use crate::domain::{
-    Chunk, ChunkKey, Collection, Document, DocumentId, Locator, MediaType, PageReport, Sha256Hash,
+    Chunk, ChunkKey, Collection, Document, DocumentId, Fingerprint, Locator, MediaType, PageReport,
+    Sha256Hash,
 };
 
 /// The catalog's file, opened. Methods block for as long as a disk does.
 #[derive(Debug)]
 pub struct Catalog {
     connections: connection::Connections,
-    in_work: documents::InWork,
+    in_work: in_work::InWork,
 }
 
 impl Catalog {
@@ -46,7 +49,7 @@ impl Catalog {
     pub fn open(path: &Path) -> Result<Self, CatalogError> {
         Ok(Self {
             connections: connection::Connections::open(path)?,
-            in_work: documents::InWork::default(),
+            in_work: in_work::InWork::default(),
         })
     }
 
@@ -115,6 +118,9 @@ pub struct Publication {
     pub text: String,
     pub pages: Vec<PageReport>,
     pub chunks: Vec<Chunk>,
+    /// What each chunk's vector was made of, so that it can be used again where the same text comes
+    /// again ([`Catalog::embedded`]); empty where that is not wanted.
+    pub embedded: Vec<Fingerprint>,
 }
 
 /// A chunk of a visible revision, with what an answer shows of its document.

@@ -16,9 +16,10 @@ pub use answer::{Answer, Citation, Evidence, Scores, Timings, Usage};
 pub use chunk::{Chunk, ChunkKey, Locator};
 pub use component::Component;
 pub use document::{
-    Document, Failure, FailureCode, MediaType, PageReport, PageState, Sha256Hash, Stage, Status,
+    Document, Failure, FailureCode, MediaType, PageReport, PageState, Queue, Sha256Hash, Stage,
+    Status, Work,
 };
-pub use embedding::{EmbedderIdentity, Embedding, SparseVector};
+pub use embedding::{EmbedderIdentity, Embedding, Fingerprint, SparseVector};
 pub use ids::{AnswerId, Collection, ConversationId, DocumentId, IncidentId};
 pub use incident::Incident;
 pub use question::Question;

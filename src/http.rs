@@ -143,6 +143,7 @@ pub fn router(state: State) -> Router {
         DefaultBodyLimit::max(usize::try_from(server.max_body_bytes).unwrap_or(usize::MAX));
     let (router, api) = OpenApiRouter::<State>::with_openapi(openapi::beginning())
         .routes(routes!(knowledge::process))
+        .routes(routes!(knowledge::queue))
         .routes(routes!(knowledge::status))
         .routes(routes!(knowledge::documents))
         .routes(routes!(knowledge::document, knowledge::delete))

@@ -10,7 +10,7 @@ use griot_edge::{EdgeError, EdgeIndex, Entry, Hit, Identity, Key, Only};
 use tokio::sync::Mutex;
 
 use crate::{
-    domain::{ChunkKey, Component, DocumentId, EmbedderIdentity},
+    domain::{ChunkKey, Component, DocumentId, EmbedderIdentity, Embedding},
     ports::{Filter, Point, PortError, QueryVector, ScoredPoint, SearchRequest, VectorStore},
 };
 
@@ -174,6 +174,15 @@ impl VectorStore for EdgeStore {
     async fn delete(&self, document: DocumentId, keep: Option<u32>) -> Result<(), PortError> {
         self.run(move |index| index.delete(document.uuid(), keep))
             .await
+    }
+
+    async fn vectors(&self, keys: &[ChunkKey]) -> Result<Vec<Option<Embedding>>, PortError> {
+        let ids: Vec<_> = keys.iter().map(ChunkKey::point_id).collect();
+        let found = self.run(move |index| index.vectors(&ids)).await?;
+        Ok(found
+            .into_iter()
+            .map(|dense| dense.map(Embedding))
+            .collect())
     }
 
     async fn count(&self, filter: Filter) -> Result<u64, PortError> {

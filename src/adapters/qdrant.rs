@@ -18,16 +18,17 @@ use qdrant_client::{
     Qdrant, QdrantError,
     qdrant::{
         CollectionInfo, CountPointsBuilder, CreateCollectionBuilder,
-        CreateFieldIndexCollectionBuilder, DeletePointsBuilder, Distance, FieldType, Modifier,
-        Query, QueryPointsBuilder, SparseVectorParamsBuilder, SparseVectorsConfigBuilder,
-        UpsertPointsBuilder, VectorInput, VectorParamsBuilder, VectorsConfigBuilder,
+        CreateFieldIndexCollectionBuilder, DeletePointsBuilder, Distance, FieldType,
+        GetPointsBuilder, Modifier, PointId, Query, QueryPointsBuilder, SparseVectorParamsBuilder,
+        SparseVectorsConfigBuilder, UpsertPointsBuilder, VectorInput, VectorParamsBuilder,
+        VectorsConfigBuilder,
     },
 };
 use tonic::Code;
 
 use crate::{
     config::StoreConfig,
-    domain::{Component, DocumentId, EmbedderIdentity},
+    domain::{ChunkKey, Component, DocumentId, EmbedderIdentity, Embedding},
     ports::{Filter, Point, PortError, QueryVector, ScoredPoint, SearchRequest, VectorStore},
 };
 use convert::{COLLECTION, DOCUMENT, REVISION};
@@ -310,6 +311,30 @@ impl VectorStore for QdrantStore {
             .await
             .map(|_| ())
             .map_err(|error| self.failed(error))
+    }
+
+    async fn vectors(&self, keys: &[ChunkKey]) -> Result<Vec<Option<Embedding>>, PortError> {
+        self.opened()?;
+        let mut found = HashMap::new();
+        for some in keys.chunks(POINTS_PER_REQUEST) {
+            let ids: Vec<PointId> = some
+                .iter()
+                .map(|key| key.point_id().to_string().into())
+                .collect();
+            let request = GetPointsBuilder::new(&self.collection, ids)
+                .with_payload(false)
+                .with_vectors(convert::dense_only());
+            let answer = self
+                .client
+                .get_points(request)
+                .await
+                .map_err(|error| self.failed(error))?;
+            found.extend(answer.result.into_iter().filter_map(convert::vector));
+        }
+        Ok(keys
+            .iter()
+            .map(|key| found.remove(&key.point_id()))
+            .collect())
     }
 
     async fn count(&self, filter: Filter) -> Result<u64, PortError> {

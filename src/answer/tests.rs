@@ -162,6 +162,7 @@ async fn publish(
         text: text.to_owned(),
         pages: vec![page],
         chunks,
+        embedded: Vec::new(),
     };
     assert!(catalog.publish(&publication).unwrap());
 }

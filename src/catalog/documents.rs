@@ -1,9 +1,5 @@
-//! The documents' rows: recorded, listed, queued, failed. What is in work is told from memory.
-
-use std::{
-    collections::HashMap,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+//! The documents' rows: recorded, listed, queued, failed. What is in work is told from memory, by
+//! `in_work`.
 
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
@@ -14,44 +10,6 @@ use super::{
 use crate::domain::{
     Collection, Document, DocumentId, Failure, PageReport, Sha256Hash, Stage, Status,
 };
-
-/// The documents in work and how far they are. Only in memory: a row in work reads `queued` on the
-/// disk, so that one whose process died is taken up again.
-#[derive(Debug, Default)]
-pub(super) struct InWork(Mutex<HashMap<DocumentId, Step>>);
-
-#[derive(Debug, Clone)]
-struct Step {
-    stage: Stage,
-    progress: f32,
-    /// What the pages gave, once they were read.
-    pages: Option<Vec<PageReport>>,
-}
-
-impl InWork {
-    /// Never held across an `.await` or a call into SQLite.
-    fn steps(&self) -> MutexGuard<'_, HashMap<DocumentId, Step>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn forget(&self, id: DocumentId) {
-        self.steps().remove(&id);
-    }
-
-    fn show_in(&self, document: &mut Document) {
-        if document.status != Status::Queued {
-            return;
-        }
-        if let Some(step) = self.steps().get(&document.id).cloned() {
-            document.status = Status::Processing;
-            document.stage = step.stage;
-            document.progress = step.progress;
-            if let Some(pages) = step.pages {
-                document.pages = pages;
-            }
-        }
-    }
-}
 
 const COLUMNS: &str = "id, name, media_type, bytes, sha256, collection, metadata, status, chunks, \
      revision, error_code, error_message, created_at, updated_at";
@@ -177,36 +135,7 @@ impl Catalog {
 
     /// How many documents wait or are in work.
     pub fn queued(&self) -> Result<u64, CatalogError> {
-        self.connections.read(|t| {
-            Ok(
-                t.prepare_cached("SELECT count(*) FROM documents WHERE status = 'queued'")?
-                    .query_row([], |row| count(row, 0))?,
-            )
-        })
-    }
-
-    /// Says how far a document in work is. In memory only; the next start begins it anew.
-    pub fn progress(
-        &self,
-        id: DocumentId,
-        stage: Stage,
-        progress: f32,
-        pages: Option<&[PageReport]>,
-    ) -> Result<(), CatalogError> {
-        let mut steps = self.in_work.steps();
-        let before = steps.remove(&id).and_then(|step| step.pages);
-        let step = Step {
-            stage,
-            progress,
-            pages: pages.map(<[_]>::to_vec).or(before),
-        };
-        steps.insert(id, step);
-        Ok(())
-    }
-
-    /// The document waits again: it is no longer in work, and its row says queued.
-    pub fn set_down(&self, id: DocumentId) {
-        self.in_work.forget(id);
+        self.connections.read(queued)
     }
 
     /// Ends a document's processing with a reason. What was visible of it stays visible. Nothing
@@ -280,7 +209,17 @@ fn insert(t: &Transaction<'_>, new: &NewDocument) -> Result<DocumentId, CatalogE
     Ok(id)
 }
 
-fn select(t: &Transaction<'_>, id: DocumentId) -> Result<Option<Document>, CatalogError> {
+pub(super) fn queued(t: &Transaction<'_>) -> Result<u64, CatalogError> {
+    Ok(
+        t.prepare_cached("SELECT count(*) FROM documents WHERE status = 'queued'")?
+            .query_row([], |row| count(row, 0))?,
+    )
+}
+
+pub(super) fn select(
+    t: &Transaction<'_>,
+    id: DocumentId,
+) -> Result<Option<Document>, CatalogError> {
     let found = t
         .prepare_cached(&format!("SELECT {COLUMNS} FROM documents WHERE id = ?1"))?
         .query_row([id.key()], read_row)
@@ -360,6 +299,7 @@ fn read_row(row: &Row<'_>) -> rusqlite::Result<Document> {
         chunks: count(row, 8)?,
         revision: row.get(9)?,
         error,
+        work: None,
         created_at: time(row, 12)?,
         updated_at: time(row, 13)?,
     })

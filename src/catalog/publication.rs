@@ -8,7 +8,7 @@ use super::{
     documents::replace_pages,
     words,
 };
-use crate::domain::{Chunk, ChunkKey, DocumentId, Locator, Sha256Hash};
+use crate::domain::{Chunk, ChunkKey, DocumentId, Fingerprint, Locator, Sha256Hash};
 
 /// Bytes of a part of a stored text. A quotation reads one or two of them. A part may end within a
 /// character: only bytes are read back.
@@ -127,10 +127,10 @@ fn publish(t: &Transaction<'_>, publication: &Publication) -> Result<bool, Catal
     write_text(t, id, &publication.text)?;
     let mut insert = t.prepare_cached(
         "INSERT INTO chunks (document, revision, ordinal, page, section, \"start\", \"end\", text, \
-         terms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+         terms, embedded) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
     )?;
-    for chunk in &publication.chunks {
-        write_chunk(&mut insert, chunk, &name)?;
+    for (place, chunk) in publication.chunks.iter().enumerate() {
+        write_chunk(&mut insert, chunk, &name, publication.embedded.get(place))?;
     }
     replace_pages(t, id, &publication.pages)?;
     t.execute(
@@ -155,6 +155,7 @@ fn write_chunk(
     insert: &mut CachedStatement<'_>,
     chunk: &Chunk,
     document_name: &str,
+    embedded: Option<&Fingerprint>,
 ) -> Result<(), CatalogError> {
     insert.execute(params![
         chunk.key.document.key(),
@@ -166,6 +167,7 @@ fn write_chunk(
         chunk.locator.end.cast_signed(),
         chunk.text,
         words::indexed(&chunk.in_context(document_name)),
+        embedded.map(|fingerprint| fingerprint.0),
     ])?;
     Ok(())
 }

@@ -12,7 +12,7 @@ const APPLICATION_ID: i64 = 0x6772_6954;
 
 /// Entry `n` takes a file from version `n` to `n + 1` (`PRAGMA user_version`). Append only: entries
 /// that were released never change.
-const MIGRATIONS: [&str; 1] = [V1];
+const MIGRATIONS: [&str; 2] = [V1, V2];
 
 /// `documents.status` knows no `processing`: being in work is a matter of the running process alone,
 /// so a row that was in work when the process died reads `queued` at the next start.
@@ -118,6 +118,13 @@ CREATE TABLE cleanups (
     sha256   BLOB
 ) STRICT, WITHOUT ROWID;
 "#;
+
+/// `chunks.embedded` tells which text a chunk's vector was made of. Null for what was published before
+/// there was the column: such a vector is not used again, so nothing has to be guessed.
+const V2: &str = "
+ALTER TABLE chunks ADD COLUMN embedded BLOB CHECK (length(embedded) = 16);
+CREATE INDEX chunks_by_embedded ON chunks (embedded) WHERE embedded IS NOT NULL;
+";
 
 /// Looks at a file that is there already, read-only.
 ///

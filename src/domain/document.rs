@@ -244,8 +244,42 @@ pub struct Document {
     /// Counts the times the document was processed to the end; 0 before the first.
     pub revision: u32,
     pub error: Option<Failure>,
+    /// Numbers of its way through the pipeline, while it is on it.
+    #[serde(default)]
+    pub work: Option<Work>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
+}
+
+/// How far a document in work is, in numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Work {
+    /// Pages read.
+    pub pages_done: u32,
+    /// Pages there are; 0 before that is known.
+    pub pages: u32,
+    /// Chunks that have their vectors.
+    pub chunks_done: u64,
+    /// Chunks that its text was cut into; 0 before that is done.
+    pub chunks: u64,
+    /// What the pipeline gets done, over all documents.
+    pub chunks_per_s: Option<f32>,
+    /// An estimate, with what is before it in the pipeline.
+    pub time_left_s: Option<u64>,
+}
+
+/// What waits and what is in work.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Queue {
+    /// Documents whose turn has not come.
+    pub waiting: u64,
+    /// Documents in work.
+    pub processing: u64,
+    pub chunks_per_s: Option<f32>,
+    /// An estimate for all of them; absent while there is nothing to base it on.
+    pub time_left_s: Option<u64>,
+    /// The first of those in work, in their order.
+    pub documents: Vec<Document>,
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use super::gate::Gate;
 use crate::{
-    domain::{DocumentId, EmbedderIdentity, Embedding},
+    domain::{ChunkKey, DocumentId, EmbedderIdentity, Embedding},
     ports::{
         ChatRequest, ChatStream, EmbedKind, Embedder, Filter, LanguageModel, Point, PortError,
         ScoredPoint, SearchRequest, VectorStore,
@@ -78,6 +78,11 @@ impl VectorStore for Guarded<dyn VectorStore> {
         self.gate
             .call(limit, self.inner.delete(document, keep))
             .await
+    }
+
+    async fn vectors(&self, keys: &[ChunkKey]) -> Result<Vec<Option<Embedding>>, PortError> {
+        let limit = self.gate.limits().first;
+        self.gate.call(limit, self.inner.vectors(keys)).await
     }
 
     async fn count(&self, filter: Filter) -> Result<u64, PortError> {

@@ -85,6 +85,14 @@ pub async fn status(
     Ok(axum::Json(document.into()))
 }
 
+/// What waits, what is in work, and how long all of it will take.
+#[utoipa::path(get, path = "/api/knowledge/status", tag = "knowledge",
+    responses((status = 200, description = "As of now", body = wire::Queue)))]
+pub async fn queue(Shared(state): Shared<State>) -> Result<axum::Json<wire::Queue>, Problem> {
+    let queue = state.library().queue().await?;
+    Ok(axum::Json(queue.into()))
+}
+
 /// One document.
 #[utoipa::path(get, path = "/api/knowledge/documents/{id}", tag = "knowledge",
     params(("id" = String, Path, description = "A document's id")),

@@ -145,6 +145,63 @@ pub struct Failure {
     pub message: String,
 }
 
+/// How far a document in work is, in numbers.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Work {
+    /// Pages read.
+    pub pages_done: u32,
+    /// Pages there are; 0 before that is known.
+    pub pages: u32,
+    /// Chunks that have their vectors.
+    pub chunks_done: u64,
+    /// Chunks that its text was cut into; 0 before that is done.
+    pub chunks: u64,
+    /// What the pipeline gets done now, over all documents; null until that was measured.
+    pub chunks_per_s: Option<f32>,
+    /// An estimate, with what is before it in the pipeline; null while there is nothing to base it on.
+    pub time_left_s: Option<u64>,
+}
+
+impl From<domain::Work> for Work {
+    fn from(work: domain::Work) -> Self {
+        Self {
+            pages_done: work.pages_done,
+            pages: work.pages,
+            chunks_done: work.chunks_done,
+            chunks: work.chunks,
+            chunks_per_s: work.chunks_per_s,
+            time_left_s: work.time_left_s,
+        }
+    }
+}
+
+/// What waits and what is in work.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Queue {
+    /// Documents whose turn has not come.
+    pub waiting: u64,
+    /// Documents in work.
+    pub processing: u64,
+    /// What gets done now; null until that was measured.
+    pub chunks_per_s: Option<f32>,
+    /// An estimate for all of them; null while nothing waits or there is nothing to base it on.
+    pub time_left_s: Option<u64>,
+    /// The first of those in work, 16 at most, in their order.
+    pub documents: Vec<Document>,
+}
+
+impl From<domain::Queue> for Queue {
+    fn from(queue: domain::Queue) -> Self {
+        Self {
+            waiting: queue.waiting,
+            processing: queue.processing,
+            chunks_per_s: queue.chunks_per_s,
+            time_left_s: queue.time_left_s,
+            documents: queue.documents.into_iter().map(Document::from).collect(),
+        }
+    }
+}
+
 /// A document and how far it has come.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Document {
@@ -173,6 +230,8 @@ pub struct Document {
     /// Times it was processed to the end.
     pub revision: u32,
     pub error: Option<Failure>,
+    /// Numbers of its way through the pipeline; null unless it is on it.
+    pub work: Option<Work>,
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
     #[schema(value_type = String, format = DateTime)]
@@ -207,6 +266,7 @@ impl From<domain::Document> for Document {
                 code: failure.code,
                 message: failure.message,
             }),
+            work: document.work.map(Work::from),
             created_at: document.created_at,
             updated_at: document.updated_at,
         }

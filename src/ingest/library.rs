@@ -16,7 +16,7 @@ use super::{
 use crate::{
     catalog::{Catalog, Listing},
     config::IngestConfig,
-    domain::{Collection, Document, DocumentId, Status},
+    domain::{Collection, Document, DocumentId, Queue, Status},
     ports::{Embedder, VectorStore},
 };
 
@@ -97,7 +97,8 @@ impl Library {
 
     /// Takes in a file, or the files of a folder and its folders, inside `ingest.allowed_roots`.
     /// `.gitignore` files are heeded, hidden files left out, links not followed. In a folder, a file
-    /// that cannot be taken is told of in `skipped` and the others go on.
+    /// that cannot be taken, or read by the look of its first bytes, is told of in `skipped` and the
+    /// others go on.
     ///
     /// # Errors
     /// [`IngestError::OutsideRoots`], [`IngestError::PathUnreadable`], and for a single file whatever
@@ -136,6 +137,11 @@ impl Library {
     pub async fn document(&self, id: DocumentId) -> Result<Document, IngestError> {
         let found = self.shared.catalog.call(move |c| c.document(id)).await?;
         found.ok_or(IngestError::NotFound(id))
+    }
+
+    /// What waits, what is in work, and how long all of it will take.
+    pub async fn queue(&self) -> Result<Queue, IngestError> {
+        Ok(self.shared.catalog.call(Catalog::queue).await?)
     }
 
     /// Documents, newest first.

@@ -1,5 +1,5 @@
-//! From the queue to searchable: read, embed, publish, each a task of its own, so that the next
-//! document is read while this one is embedded. The catalog is the queue.
+//! From the queue to searchable: read, embed, publish, each in tasks of its own, so that the next
+//! documents are read while these are embedded. The catalog is the queue.
 //!
 //! ```text
 //! catalog ─► read (child process, chunks) ─► embed (batches across documents) ─► publish
@@ -12,10 +12,11 @@
 mod embed;
 mod publish;
 mod read;
+mod reuse;
 
 use std::sync::Arc;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::{
     patience::Patience,
@@ -34,6 +35,9 @@ const TEXT_IN_WORK: usize = 64 * 1024 * 1024;
 /// Documents between two stages. Small ones are embedded many at a time.
 const DOCUMENTS_BETWEEN: usize = 64;
 
+/// Documents read at the same time, however many cores there are.
+const MOST_READERS: usize = 4;
+
 /// Progress at the end of each stage. Embedding takes nearly all of the time.
 const READ: f32 = 0.1;
 const EMBEDDED: f32 = 0.95;
@@ -45,6 +49,8 @@ struct Prepared {
     publication: Arc<Publication>,
     /// The words' vector of each chunk; computed with the text at hand, off the async threads.
     sparse: Vec<SparseVector>,
+    /// The vector of each chunk whose very text was embedded before; the others are to be embedded.
+    known: Vec<Option<Embedding>>,
     /// Its share of [`TEXT_IN_WORK`].
     _room: OwnedSemaphorePermit,
 }
@@ -61,9 +67,24 @@ pub(super) fn start(shared: &Arc<Shared>) {
     let (to_publish, embedded) = mpsc::channel(DOCUMENTS_BETWEEN);
     let room = Arc::new(Semaphore::new(room_for(TEXT_IN_WORK) as usize));
     let tracker = &shared.tracker;
-    tracker.spawn(read::run(Arc::clone(shared), room, to_embed));
+    let picking = Arc::new(Mutex::new(()));
+    for _ in 0..readers() {
+        let (room, picking) = (Arc::clone(&room), Arc::clone(&picking));
+        tracker.spawn(read::run(
+            Arc::clone(shared),
+            room,
+            picking,
+            to_embed.clone(),
+        ));
+    }
     tracker.spawn(embed::run(Arc::clone(shared), prepared, to_publish));
     tracker.spawn(publish::run(Arc::clone(shared), embedded));
+}
+
+/// Documents read at the same time: reading is work of one thread, and while the embedder waits for
+/// documents there is a core for each. Each may take `ingest.extract_memory_mib`.
+fn readers() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| cores.get().min(MOST_READERS))
 }
 
 /// Permits (KiB) that a text of so many bytes takes.

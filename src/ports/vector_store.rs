@@ -76,6 +76,11 @@ pub trait VectorStore: Send + Sync {
     /// Removes a document's points, those of `keep` (a revision) excepted.
     async fn delete(&self, document: DocumentId, keep: Option<u32>) -> Result<(), PortError>;
 
+    /// The dense vectors of points, in the order of `keys`; `None` where there is no such point.
+    ///
+    /// They have the direction that was written; a store may have brought them to unit length.
+    async fn vectors(&self, keys: &[ChunkKey]) -> Result<Vec<Option<Embedding>>, PortError>;
+
     /// Number of points that match.
     async fn count(&self, filter: Filter) -> Result<u64, PortError>;
 }

@@ -1,6 +1,9 @@
 //! The library: in, how far, what it says, out.
 
-use griot::config::{IngestConfig, ServerConfig};
+use griot::{
+    config::{IngestConfig, ServerConfig},
+    ports::fakes::Trouble,
+};
 use reqwest::{Method, StatusCode, multipart::Form};
 use serde_json::json;
 use tokio::{io::AsyncWriteExt, net::TcpStream};
@@ -255,4 +258,59 @@ async fn a_part_header_without_end_is_refused_early() {
         .header("content-type", "multipart/form-data; boundary=X")
         .body(body);
     assert_eq!(app.send(request).await.verdict(), "400 malformed-request");
+}
+
+/// What a progress bar needs, while a document is on its way and after it.
+#[tokio::test]
+async fn progress_in_numbers() {
+    let app = TestApp::start().await;
+    let idle = app.get("/api/knowledge/status").await;
+    assert_eq!(
+        idle.json(),
+        json!({ "waiting": 0, "processing": 0, "chunks_per_s": null, "time_left_s": null, "documents": [] })
+    );
+    app.embedder.trouble(Trouble::Hang);
+    let text: String = (0..400)
+        .map(|n| format!("Sentence {n} is short. "))
+        .collect();
+    let form = Form::new().part("file", file("long.txt", &text));
+    let accepted = app.upload(form).await.json()["documents"][0].clone();
+    let location = accepted["location"].as_str().unwrap();
+    let status = loop {
+        let status = app.get(location).await.json();
+        if status["stage"] == "embedding" {
+            break status;
+        }
+    };
+    let work = &status["work"];
+    let chunks = work["chunks"].as_u64().unwrap();
+    assert!(chunks > 3, "{status}");
+    assert_eq!(
+        work,
+        &json!({
+            "pages_done": 1, "pages": 1, "chunks_done": 0, "chunks": chunks,
+            "chunks_per_s": null, "time_left_s": null,
+        })
+    );
+    let queue = app.get("/api/knowledge/status").await.json();
+    assert_eq!(
+        (&queue["waiting"], &queue["processing"]),
+        (&json!(0), &json!(1))
+    );
+    assert_eq!(queue["documents"][0], status);
+
+    app.embedder.recover();
+    let id = accepted["id"].as_str().unwrap();
+    app.library.wait(id.parse().unwrap()).await.unwrap();
+    let done = app.get(location).await.json();
+    assert_eq!(
+        (&done["work"], &done["chunks"]),
+        (&json!(null), &json!(chunks))
+    );
+    let queue = app.get("/api/knowledge/status").await.json();
+    assert_eq!(
+        (&queue["processing"], &queue["documents"]),
+        (&json!(0), &json!([]))
+    );
+    assert!(queue["chunks_per_s"].as_f64().unwrap() > 0.0);
 }

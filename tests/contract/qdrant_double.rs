@@ -227,6 +227,33 @@ fn text(id: Option<&PointId>) -> String {
     format!("{:?}", id.and_then(|id| id.point_id_options.as_ref()))
 }
 
+/// A point with those of its vectors that were asked for: none unless any is.
+fn retrieved(stored: &Stored, wanted: Option<&q::WithVectorsSelector>) -> q::RetrievedPoint {
+    let include = match wanted.and_then(|wanted| wanted.selector_options.as_ref()) {
+        Some(q::with_vectors_selector::SelectorOptions::Include(names)) => &names.names[..],
+        _ => &[],
+    };
+    let mut vectors = HashMap::new();
+    if include.iter().any(|name| name == "dense") {
+        let dense = q::DenseVector {
+            data: stored.dense.clone(),
+        };
+        let output = q::VectorOutput {
+            vector: Some(q::vector_output::Vector::Dense(dense)),
+            ..q::VectorOutput::default()
+        };
+        vectors.insert("dense".to_owned(), output);
+    }
+    let named = q::NamedVectorsOutput { vectors };
+    q::RetrievedPoint {
+        id: stored.point.id.clone(),
+        vectors: Some(q::VectorsOutput {
+            vectors_options: Some(q::vectors_output::VectorsOptions::Vectors(named)),
+        }),
+        ..q::RetrievedPoint::default()
+    }
+}
+
 fn done(wait: Option<bool>) -> Result<Response<q::PointsOperationResponse>, Status> {
     if wait != Some(true) {
         // Otherwise a write may be lost that the adapter has called durable.
@@ -370,6 +397,21 @@ service! {
             })
         }
 
+        async fn get(
+            &self,
+            request: Request<q::GetPoints>,
+        ) -> Result<Response<q::GetResponse>, Status> {
+            let request = request.into_inner();
+            self.with(&request.collection_name, |collection| {
+                let found = request.ids.iter().filter_map(|id| {
+                    let stored = collection.points.get(&text(Some(id)))?;
+                    Some(retrieved(stored, request.with_vectors.as_ref()))
+                });
+                let result = found.collect();
+                Ok(Response::new(q::GetResponse { result, ..q::GetResponse::default() }))
+            })
+        }
+
         async fn query(
             &self,
             request: Request<q::QueryPoints>,
@@ -399,7 +441,6 @@ service! {
         }
     }
     unimplemented {
-        get(GetPoints) -> GetResponse;
         update_vectors(UpdatePointVectors) -> PointsOperationResponse;
         delete_vectors(DeletePointVectors) -> PointsOperationResponse;
         set_payload(SetPayloadPoints) -> PointsOperationResponse;

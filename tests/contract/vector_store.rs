@@ -47,6 +47,7 @@ suite!(
     a_revision_can_be_kept,
     vectors_of_another_length_are_refused,
     many_points_and_large_numbers,
+    vectors_come_back_as_they_were_written,
     nothing_to_do_is_fine,
 );
 
@@ -87,6 +88,7 @@ async fn a_store_that_was_not_opened_is_unavailable(store: &dyn VectorStore) {
         store.search(by_terms(&[1], 1)).await.err(),
         store.delete(document, None).await.err(),
         store.count(Filter::default()).await.err(),
+        store.vectors(&[key(document, 1, 0)]).await.err(),
     ];
     for failure in failures {
         assert!(
@@ -334,4 +336,42 @@ async fn nothing_to_do_is_fine(store: &dyn VectorStore) {
     assert_eq!(store.search(by_terms(&[], 9)).await.unwrap(), []);
     assert_eq!(store.search(by_vector(EAST, 0)).await.unwrap(), []);
     assert_eq!(store.search(by_terms(&[1], 0)).await.unwrap(), []);
+}
+
+async fn vectors_come_back_as_they_were_written(store: &dyn VectorStore) {
+    store.open(&identity()).await.unwrap();
+    let (document, gone) = (DocumentId::new(), DocumentId::new());
+    // More than one request's worth, and of one document two revisions.
+    let points = (0..600).map(|n| {
+        let angle = n as f32 / 600.0;
+        point(
+            key(document, 1, n),
+            [angle.cos(), angle.sin(), 0.0, 0.0],
+            &[(n, 1.0)],
+        )
+    });
+    store.upsert(points.collect()).await.unwrap();
+    let others = vec![
+        point(key(document, 2, 7), NORTH, &[]),
+        point(key(gone, 1, 0), EAST, &[]),
+    ];
+    store.upsert(others).await.unwrap();
+    store.delete(gone, None).await.unwrap();
+    store.flush().await.unwrap();
+
+    let mut asked: Vec<_> = (0..600).rev().map(|n| key(document, 1, n)).collect();
+    asked.extend([key(gone, 1, 0), key(document, 2, 7), key(document, 3, 7)]);
+    let found = store.vectors(&asked).await.unwrap();
+    assert_eq!(found.len(), asked.len());
+    for (n, vector) in (0..600_u32).rev().zip(&found) {
+        let angle = n as f32 / 600.0;
+        let vector = &vector.as_ref().unwrap().0;
+        let expected = [angle.cos(), angle.sin(), 0.0, 0.0];
+        let close = |(a, b): (&f32, &f32)| (a - b).abs() < 1e-6;
+        assert!(vector.iter().zip(&expected).all(close), "{n}: {vector:?}");
+    }
+    assert_eq!(found[600], None, "of a deleted document");
+    assert_eq!(found[601].as_ref().unwrap().0, NORTH);
+    assert_eq!(found[602], None, "of a revision that there never was");
+    assert_eq!(store.vectors(&[]).await.unwrap(), []);
 }

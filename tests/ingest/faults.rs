@@ -126,9 +126,11 @@ async fn a_store_that_refuses_fails_the_document() {
 async fn a_failed_second_time_leaves_the_first_visible() {
     let home = Home::new().await;
     let document = home.add("a", "Rent is due.").await;
-    home.embed.words.trouble(Trouble::Refused("no".into()));
+    home.store.memory.trouble(Trouble::Refused("no".into()));
     home.library.process_again(document.id).await.unwrap();
     let failed = home.library.wait(document.id).await.unwrap();
+    home.store.memory.recover();
+    until_later(|| home.catalog.cleanups().unwrap().is_empty()).await;
     assert_eq!(
         (failed.status, failed.revision, failed.chunks),
         (Status::Failed, 1, 1)

@@ -126,6 +126,9 @@ impl VectorStore for Store {
     async fn delete(&self, document: DocumentId, keep: Option<u32>) -> Result<(), PortError> {
         self.memory.delete(document, keep).await
     }
+    async fn vectors(&self, keys: &[ChunkKey]) -> Result<Vec<Option<Embedding>>, PortError> {
+        self.memory.vectors(keys).await
+    }
     async fn count(&self, filter: Filter) -> Result<u64, PortError> {
         self.memory.count(filter).await
     }

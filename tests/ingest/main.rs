@@ -7,4 +7,5 @@ mod folders;
 mod home;
 mod kills;
 mod pipeline;
+mod reuse;
 mod uploads;

@@ -2,13 +2,16 @@
 
 use qdrant_client::{
     Payload,
-    qdrant::{self, Condition, NamedVectors, PointStruct, Value, Vector},
+    qdrant::{
+        self, Condition, NamedVectors, PointStruct, Value, Vector, VectorsSelector,
+        point_id::PointIdOptions, with_vectors_selector::SelectorOptions,
+    },
 };
 use uuid::Uuid;
 
 use super::{DENSE, SPARSE, failure};
 use crate::{
-    domain::{ChunkKey, DocumentId},
+    domain::{ChunkKey, DocumentId, Embedding},
     ports::{Filter, Point, PortError, ScoredPoint},
 };
 
@@ -59,6 +62,25 @@ pub(super) fn of_document(document: DocumentId, keep: Option<u32>) -> qdrant::Fi
 
 fn is_of(document: DocumentId) -> Condition {
     Condition::matches(DOCUMENT, document.uuid().to_string())
+}
+
+pub(super) fn dense_only() -> SelectorOptions {
+    SelectorOptions::Include(VectorsSelector {
+        names: vec![DENSE.to_owned()],
+    })
+}
+
+/// A point's id with its dense vector; `None` for what is not one of ours.
+pub(super) fn vector(point: qdrant::RetrievedPoint) -> Option<(Uuid, Embedding)> {
+    let PointIdOptions::Uuid(id) = point.id?.point_id_options? else {
+        return None;
+    };
+    match point.vectors?.get_vector_by_name(DENSE)? {
+        qdrant::vector_output::Vector::Dense(dense) => {
+            Some((Uuid::parse_str(&id).ok()?, Embedding(dense.data)))
+        }
+        _ => None,
+    }
 }
 
 pub(super) fn hit(hit: &qdrant::ScoredPoint) -> Result<ScoredPoint, PortError> {

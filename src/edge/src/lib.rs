@@ -181,6 +181,11 @@ impl EdgeIndex {
         self.with(|shard| shard.delete(document, keep))
     }
 
+    /// The dense vectors of points, in the order of `ids`; `None` where there is no such point.
+    pub fn vectors(&self, ids: &[Uuid]) -> Result<Vec<Option<Vec<f32>>>, EdgeError> {
+        self.with(|shard| shard.vectors(ids))
+    }
+
     /// Number of points that match.
     pub fn count(&self, only: &Only) -> Result<u64, EdgeError> {
         self.with(|shard| shard.count(only))

@@ -2,6 +2,7 @@
 
 use std::{
     any::Any,
+    collections::HashMap,
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
 };
@@ -11,8 +12,8 @@ use qdrant_edge::{
     EdgeSparseVectorParams, EdgeVectorParams, FieldCondition, FieldIndexOperations, Filter,
     JsonPath, Match, MatchValue, Modifier, NamedQuery, OperationError, Payload, PayloadFieldSchema,
     PayloadSchemaType, PointId, PointInsertOperations, PointOperations, PointStruct, QueryEnum,
-    SearchRequest, UpdateOperation, ValueVariants, Vector, VectorInternal, Vectors, WalOptions,
-    WithPayloadInterface,
+    SearchRequest, UpdateOperation, ValueVariants, Vector, VectorInternal, VectorStructInternal,
+    Vectors, WalOptions, WithPayloadInterface, WithVector,
     external::{serde_json::json, uuid::Uuid},
 };
 
@@ -183,6 +184,21 @@ impl Shard {
             .collect()
     }
 
+    pub(crate) fn vectors(&self, ids: &[Uuid]) -> Result<Vec<Option<Vec<f32>>>, EdgeError> {
+        let points: Vec<PointId> = ids.iter().copied().map(PointId::Uuid).collect();
+        let wanted = WithVector::Selector(vec![DENSE.to_owned()]);
+        let no_payload = WithPayloadInterface::Bool(false);
+        let records = guarded("read", || {
+            self.edge()
+                .retrieve(&points, Some(no_payload), Some(wanted))
+        })?;
+        let mut found: HashMap<PointId, Vec<f32>> = records
+            .into_iter()
+            .filter_map(|record| Some((record.id, dense(record.vector?)?)))
+            .collect();
+        Ok(points.iter().map(|id| found.remove(id)).collect())
+    }
+
     pub(crate) fn count(&self, only: &Only) -> Result<u64, EdgeError> {
         let request = CountRequest {
             filter: filter(only),
@@ -266,6 +282,16 @@ fn point(entry: Entry) -> Result<PointStruct, EdgeError> {
             COLLECTION: entry.collection,
         }),
     ))
+}
+
+fn dense(vectors: VectorStructInternal) -> Option<Vec<f32>> {
+    let VectorStructInternal::Named(mut named) = vectors else {
+        return None;
+    };
+    match named.remove(DENSE)? {
+        VectorInternal::Dense(values) => Some(values),
+        VectorInternal::Sparse(_) | VectorInternal::MultiDense(_) => None,
+    }
 }
 
 fn key(payload: &Payload) -> Option<Key> {

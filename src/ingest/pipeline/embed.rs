@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::Instant};
 
 use super::{EMBEDDED, Embedded, Prepared, READ, unavailable};
 use crate::{
@@ -12,8 +12,14 @@ use crate::{
 };
 
 /// Texts given to the embedder at once. It runs them in smaller batches of like length, so more is
-/// better; but a question that comes meanwhile waits for one of those at most, a shutdown for all.
-const BATCH: usize = 32;
+/// better; but each document waits for all of them.
+const BATCH: usize = 64;
+
+/// How many of them are always of the document that came first.
+const FIRST: usize = BATCH / 4;
+
+/// Documents on the table at most.
+const TABLE: usize = 64;
 
 /// Faults in a row before it is asked whether this document is the cause.
 const TRIES: u32 = 3;
@@ -24,24 +30,70 @@ const STRIKES: u32 = 3;
 /// A document on the table.
 struct Work {
     prepared: Prepared,
-    vectors: Vec<Embedding>,
+    /// One per chunk, as far as they are there.
+    vectors: Vec<Option<Embedding>>,
+    /// The chunks without one, in their order.
+    missing: VecDeque<usize>,
     strikes: u32,
 }
 
 impl Work {
-    fn missing(&self) -> usize {
-        self.prepared.publication.chunks.len() - self.vectors.len()
+    fn new(mut prepared: Prepared) -> Self {
+        let vectors = std::mem::take(&mut prepared.known);
+        let missing = (0..vectors.len()).filter(|&n| vectors[n].is_none());
+        Self {
+            missing: missing.collect(),
+            vectors,
+            prepared,
+            strikes: 0,
+        }
     }
 
     /// The texts of the next `limit` chunks without a vector.
     fn texts(&self, limit: usize) -> impl Iterator<Item = String> {
-        let chunks = &self.prepared.publication.chunks[self.vectors.len()..];
+        let chunks = &self.prepared.publication.chunks;
         let document = &self.prepared.document;
-        chunks
+        self.missing
             .iter()
             .take(limit)
-            .map(|chunk| embedding_text(chunk, document))
+            .map(|&place| embedding_text(&chunks[place], document))
     }
+
+    /// Takes vectors for the chunks that [`Self::texts`] told of first.
+    fn take(&mut self, vectors: impl Iterator<Item = Embedding>) {
+        for vector in vectors {
+            if let Some(place) = self.missing.pop_front() {
+                self.vectors[place] = Some(vector);
+            }
+        }
+    }
+
+    fn finished(self) -> Embedded {
+        Embedded {
+            prepared: self.prepared,
+            vectors: self.vectors.into_iter().flatten().collect(),
+        }
+    }
+}
+
+/// How many chunks of each document go into the next batch, given how many each still needs, in the
+/// order in which they came. The first one has a part of every batch, so that it comes to its end; the
+/// rest goes to those that need least, so that a letter does not wait for a book.
+fn deal(missing: &[usize]) -> Vec<usize> {
+    let mut shares = vec![0; missing.len()];
+    let mut left = BATCH;
+    if let Some(first) = missing.first() {
+        shares[0] = FIRST.min(*first);
+        left -= shares[0];
+    }
+    let mut by_need: Vec<usize> = (0..missing.len()).collect();
+    by_need.sort_by_key(|&place| missing[place]);
+    for place in by_need {
+        let more = (missing[place] - shares[place]).min(left);
+        shares[place] += more;
+        left -= more;
+    }
+    shares
 }
 
 pub(super) async fn run(
@@ -54,16 +106,17 @@ pub(super) async fn run(
         table: VecDeque::new(),
         patience: Patience::default(),
         alone: false,
+        since: Instant::now(),
     };
     while stage.fill(&mut prepared).await {
-        if !stage.step().await {
-            return;
-        }
         for embedded in stage.finished() {
             tokio::select! {
                 sent = to_publish.send(embedded) => if sent.is_err() { return },
                 () = stage.shared.cancel.cancelled() => return,
             }
+        }
+        if !stage.table.is_empty() && !stage.step().await {
+            return;
         }
     }
 }
@@ -75,6 +128,8 @@ struct EmbedStage {
     patience: Patience,
     /// One document at a time, to find the one that the embedder cannot bear.
     alone: bool,
+    /// When the batch before was done, or when there was something to do again.
+    since: Instant,
 }
 
 impl EmbedStage {
@@ -83,6 +138,8 @@ impl EmbedStage {
         self.table
             .retain(|work| !work.prepared.claim.cancelled.is_cancelled());
         if self.table.is_empty() {
+            // Waiting for documents that are being read is a part of the time they take.
+            let idle = self.shared.claimed() == 0;
             let next = tokio::select! {
                 next = prepared.recv() => next,
                 () = self.shared.cancel.cancelled() => None,
@@ -90,34 +147,32 @@ impl EmbedStage {
             let Some(next) = next else {
                 return false;
             };
-            self.add(next);
+            if idle {
+                self.since = Instant::now();
+            }
+            self.table.push_back(Work::new(next));
         }
-        while self.table.iter().map(Work::missing).sum::<usize>() < BATCH {
+        while self.table.len() < TABLE {
             let Ok(next) = prepared.try_recv() else { break };
-            self.add(next);
+            self.table.push_back(Work::new(next));
+        }
+        for work in &self.table {
+            self.show(work);
         }
         true
     }
 
-    fn add(&mut self, prepared: Prepared) {
-        let vectors = Vec::with_capacity(prepared.publication.chunks.len());
-        self.table.push_back(Work {
-            prepared,
-            vectors,
-            strikes: 0,
-        });
-    }
-
     /// Embeds one batch, or waits after a fault. `false` when the daemon stops.
     async fn step(&mut self) -> bool {
-        let mut shares = Vec::new();
+        let missing: Vec<usize> = self.table.iter().map(|work| work.missing.len()).collect();
+        let shares = deal(if self.alone {
+            &missing[..1]
+        } else {
+            &missing[..]
+        });
         let mut texts = Vec::with_capacity(BATCH);
-        let documents = if self.alone { 1 } else { usize::MAX };
-        for work in self.table.iter().take(documents) {
-            let before = texts.len();
-            texts.extend(work.texts(BATCH - before));
-            shares.push(texts.len() - before);
-            self.show(work, READ);
+        for (work, share) in self.table.iter().zip(&shares) {
+            texts.extend(work.texts(*share));
         }
         let asked = texts.len();
         let answer = tokio::select! {
@@ -126,9 +181,12 @@ impl EmbedStage {
         };
         match answer {
             Ok(vectors) if vectors.len() == asked => {
+                let took = self.since.elapsed();
+                self.since = Instant::now();
+                self.shared.catalog.count_time(asked as u64, took);
                 let mut vectors = vectors.into_iter();
                 for (work, share) in self.table.iter_mut().zip(shares) {
-                    work.vectors.extend(vectors.by_ref().take(share));
+                    work.take(vectors.by_ref().take(share));
                 }
                 self.patience = Patience::default();
                 self.alone = false;
@@ -171,6 +229,7 @@ impl EmbedStage {
         if !self.patience.wait(Some(error), &self.shared.cancel).await {
             return false;
         }
+        self.since = Instant::now();
         if self.patience.tries < TRIES || matches!(error, PortError::Resting { .. }) {
             return true;
         }
@@ -199,25 +258,46 @@ impl EmbedStage {
 
     /// Takes the documents that have all their vectors off the table.
     fn finished(&mut self) -> Vec<Embedded> {
-        let mut finished = Vec::new();
-        while self.table.front().is_some_and(|work| work.missing() == 0) {
-            let Work {
-                prepared, vectors, ..
-            } = self.table.pop_front().expect("it is there");
-            finished.push(Embedded { prepared, vectors });
-        }
-        finished
+        let (finished, rest) = std::mem::take(&mut self.table)
+            .into_iter()
+            .partition::<VecDeque<_>, _>(|work| work.missing.is_empty());
+        self.table = rest;
+        finished.into_iter().map(Work::finished).collect()
     }
 
-    fn show(&self, work: &Work, from: f32) {
-        let all = work.prepared.publication.chunks.len().max(1);
-        let done = work.vectors.len() as f32 / all as f32;
-        let told = self.shared.catalog.progress(
-            work.prepared.claim.id,
-            Stage::Embedding,
-            from + done * (EMBEDDED - from),
-            None,
-        );
+    fn show(&self, work: &Work) {
+        let id = work.prepared.claim.id;
+        let all = work.vectors.len();
+        let done = all - work.missing.len();
+        let share = done as f32 / all.max(1) as f32;
+        let catalog = &self.shared.catalog;
+        let told = catalog.progress(id, Stage::Embedding, READ + share * (EMBEDDED - READ), None);
         debug_assert!(told.is_ok(), "progress is kept in memory");
+        catalog.count_chunks(id, done as u64, all as u64);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_goes_on_and_the_short_do_not_wait() {
+        let check = |missing: &[usize], expected: &[usize]| {
+            assert_eq!(deal(missing), expected, "{missing:?}");
+        };
+        check(&[], &[]);
+        check(&[3], &[3]);
+        check(&[500], &[64]);
+        check(&[0, 5], &[0, 5]);
+        check(&[500, 2, 1], &[61, 2, 1]);
+        // The book gets its part although there are letters enough.
+        check(&[500, 40, 40], &[16, 40, 8]);
+        check(&[500, 900, 10], &[54, 0, 10]);
+        check(&[10, 20, 30, 40], &[10, 20, 30, 4]);
+        for total in [0, 1, 63, 64, 65, 1000] {
+            let given: usize = deal(&[total, total]).iter().sum();
+            assert_eq!(given, BATCH.min(2 * total));
+        }
     }
 }

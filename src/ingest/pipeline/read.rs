@@ -1,13 +1,14 @@
 //! The first stage: takes the document that waits longest, has it read in the jail, and cuts it.
+//! Several do this side by side.
 
 use std::sync::Arc;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc};
 
-use super::{Prepared, READ, room_for};
+use super::{Prepared, READ, reuse::known_vectors, room_for};
 use crate::{
     catalog::{CatalogError, Publication},
-    domain::{Document, DocumentId, Failure, FailureCode, Stage, Status, bm25::Bm25},
+    domain::{Document, DocumentId, Failure, FailureCode, Fingerprint, Stage, Status, bm25::Bm25},
     ingest::{
         chunk::{ChunkSize, Chunker},
         extract::{ExtractError, Extracted, Progress},
@@ -27,6 +28,7 @@ enum Outcome {
 pub(super) async fn run(
     shared: Arc<Shared>,
     room: Arc<Semaphore>,
+    picking: Arc<Mutex<()>>,
     to_embed: mpsc::Sender<Prepared>,
 ) {
     let size = ChunkSize {
@@ -36,7 +38,11 @@ pub(super) async fn run(
     let mut chunker = Chunker::new(Arc::clone(&shared.embedder), size);
     let mut patience = Patience::default();
     while !shared.cancel.is_cancelled() {
-        let next = next(&shared).await;
+        // One after the other, or two would look at the same end of the queue.
+        let next = {
+            let _turn = picking.lock().await;
+            next(&shared).await
+        };
         let (claim, document) = match next {
             Ok(Some(next)) => next,
             Ok(None) => {
@@ -54,6 +60,8 @@ pub(super) async fn run(
             }
         };
         patience = Patience::default();
+        // Where one document waited there may be more, for those who read beside this.
+        shared.wake.notify_one();
         let (outcome, back) = prepare(&shared, &room, claim, document, chunker).await;
         chunker = back;
         if let Outcome::Prepared(prepared) = outcome {
@@ -110,6 +118,7 @@ async fn prepare(
     let progress = |p: Progress| {
         let done = f64::from(p.page) / f64::from(p.of.max(1));
         show(shared, id, Stage::Extracting, done.min(1.0) as f32 * READ);
+        shared.catalog.count_pages(id, p.page, p.of);
     };
     let read = tokio::select! {
         read = shared.reader.read(original, &document.name, &progress) => read,
@@ -148,6 +157,12 @@ async fn cut(
     let name = document.name.clone();
     let cutting = tokio::task::spawn_blocking(move || {
         let chunks = chunker.chunks(id, revision, &name, &extracted);
+        let words = Bm25::default();
+        let (sparse, embedded) = chunks
+            .iter()
+            .map(|chunk| chunk.in_context(&name))
+            .map(|text| (words.passage(&text), Fingerprint::of(&text)))
+            .unzip();
         let publication = Publication {
             document: id,
             revision,
@@ -155,13 +170,8 @@ async fn cut(
             pages: extracted.page_reports(),
             text: extracted.text,
             chunks,
+            embedded,
         };
-        let words = Bm25::default();
-        let in_context = publication
-            .chunks
-            .iter()
-            .map(|chunk| chunk.in_context(&name));
-        let sparse = in_context.map(|text| words.passage(&text)).collect();
         (publication, sparse, chunker)
     });
     let (publication, sparse, chunker) = match cutting.await {
@@ -186,11 +196,14 @@ async fn cut(
             );
         }
     };
+    let publication = Arc::new(publication);
+    let known = known_vectors(shared, &publication).await;
     let prepared = Prepared {
         claim,
         document,
-        publication: Arc::new(publication),
+        publication,
         sparse,
+        known,
         _room: room,
     };
     if prepared.publication.chunks.is_empty() {

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 
 use super::trouble::{Mood, Trouble};
 use crate::{
-    domain::{ChunkKey, Component, DocumentId, EmbedderIdentity, SparseVector, bm25},
+    domain::{ChunkKey, Component, DocumentId, EmbedderIdentity, Embedding, SparseVector, bm25},
     ports::{Filter, Point, PortError, QueryVector, ScoredPoint, SearchRequest, VectorStore},
 };
 
@@ -231,6 +231,12 @@ impl VectorStore for MemoryStore {
             .points
             .retain(|key, _| key.document != document || keep == Some(key.revision));
         Ok(())
+    }
+
+    async fn vectors(&self, keys: &[ChunkKey]) -> Result<Vec<Option<Embedding>>, PortError> {
+        let state = self.opened().await?;
+        let dense = |key| state.points.get(key).map(|point| point.dense.clone());
+        Ok(keys.iter().map(dense).collect())
     }
 
     async fn count(&self, filter: Filter) -> Result<u64, PortError> {
