@@ -1,20 +1,20 @@
 //! `griot ingest`: files and folders to the daemon, one line a document.
 
+mod bars;
 mod files;
+mod outcome;
 
 use std::{
-    io::IsTerminal,
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 use reqwest::{
     Body, Method,
     multipart::{Form, Part},
 };
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use tokio::io::AsyncReadExt;
 use tokio_util::io::ReaderStream;
 
@@ -23,7 +23,9 @@ use super::{
     client::{Client, ClientError},
     print,
 };
-use crate::domain::{Document, DocumentId, Status};
+use crate::domain::{Document, DocumentId, Queue, Status};
+use bars::Bars;
+use outcome::Outcome;
 
 /// How often a document's progress is asked for. People read it; nothing depends on it.
 const POLL: Duration = Duration::from_millis(250);
@@ -52,7 +54,7 @@ pub struct Ingest {
     /// The name of what comes through standard input.
     #[arg(long, value_name = "NAME", default_value = "stdin.txt")]
     name: String,
-    /// From folders take every file, not only those of kinds that can be read.
+    /// From folders take every file, not only those that look as if they could be read.
     #[arg(long)]
     all: bool,
 }
@@ -70,68 +72,21 @@ struct Accepted {
     duplicate: bool,
 }
 
-/// What became of one file, for the line and for scripts.
-#[derive(Debug, Serialize)]
-struct Outcome {
-    path: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    id: Option<DocumentId>,
-    name: String,
-    status: String,
-    duplicate: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pages: Option<usize>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    chunks: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<String>,
-}
-
-impl Outcome {
-    fn line(&self) -> String {
-        let id = self.id.map_or_else(|| "-".to_owned(), |id| id.to_string());
-        let mut line = format!("{id}  {}", self.name);
-        for (number, noun) in [
-            (self.pages.map(|pages| pages as u64), "page"),
-            (self.chunks, "chunk"),
-        ] {
-            if let Some(number) = number {
-                line.push_str("  ");
-                line.push_str(&print::counted(number, noun));
-            }
-        }
-        line.push_str("  ");
-        line.push_str(&self.status);
-        if self.duplicate {
-            line.push_str(" (was here already)");
-        }
-        if let Some(error) = &self.error {
-            line.push_str(": ");
-            line.push_str(error);
-        }
-        line
-    }
-
-    fn failed(&self) -> bool {
-        self.error.is_some()
-    }
-}
-
 impl Ingest {
     pub async fn run(self, context: Context) -> Result<(), Failure> {
         let client = context.client()?;
         let found = files::find(&self.paths, self.all);
-        let bar = bar(found.files.len() as u64);
+        let mut bars = Bars::new(found.files.len() as u64);
         let mut outcomes = Vec::new();
         for (path, reason) in &found.unreadable {
             let outcome = Outcome::of_failure(path, reason);
-            say(&context, &bar, &outcome)?;
+            say(&context, &bars, &outcome)?;
             outcomes.push(outcome);
         }
         // All are sent before any is waited for: the daemon works meanwhile.
         let mut waiting = Vec::new();
         for path in &found.files {
-            bar.set_message(print::shown(&path.to_string_lossy(), false));
+            bars.sending(&path.to_string_lossy());
             match self.send(&client, path).await {
                 Ok(accepted) => {
                     let done = matches!(accepted.status, Status::Searchable | Status::Failed);
@@ -139,31 +94,30 @@ impl Ingest {
                         waiting.push((path, accepted));
                         continue;
                     }
-                    let outcome = self.outcome(&client, path, &accepted).await?;
-                    say(&context, &bar, &outcome)?;
+                    let outcome = outcome(&client, path, &accepted).await?;
+                    say(&context, &bars, &outcome)?;
                     outcomes.push(outcome);
                 }
                 Err(Failure::Told(reason)) => {
                     let outcome = Outcome::of_failure(path, &reason);
-                    say(&context, &bar, &outcome)?;
+                    say(&context, &bars, &outcome)?;
                     outcomes.push(outcome);
                 }
                 Err(other) => return Err(other),
             }
-            bar.inc(1);
+            bars.done();
         }
         for (path, accepted) in waiting {
-            bar.set_message(print::shown(&accepted.name, false));
-            let outcome = self.settled(&client, path, &accepted).await?;
-            say(&context, &bar, &outcome)?;
+            let outcome = settled(&client, path, &accepted, &mut bars).await?;
+            say(&context, &bars, &outcome)?;
             outcomes.push(outcome);
-            bar.inc(1);
+            bars.done();
         }
-        bar.finish_and_clear();
+        bars.end();
         if context.json() {
             context.out.json(&outcomes)?;
         } else {
-            summary(&outcomes, &found);
+            eprint!("{}", outcome::summary(&outcomes, &found));
         }
         if outcomes.iter().any(Outcome::failed) || outcomes.is_empty() {
             Err(Failure::Said)
@@ -238,47 +192,40 @@ impl Ingest {
         }
         Ok(form.part("file", part))
     }
+}
 
-    /// The outcome as it stands, without waiting.
-    async fn outcome(
-        &self,
-        client: &Client,
-        path: &Path,
-        accepted: &Accepted,
-    ) -> Result<Outcome, Failure> {
-        if accepted.status == Status::Queued {
-            return Ok(Outcome {
-                path: path.to_string_lossy().into_owned(),
-                id: Some(accepted.id),
-                name: accepted.name.clone(),
-                status: accepted.status.to_string(),
-                duplicate: accepted.duplicate,
-                pages: None,
-                chunks: None,
-                error: None,
-            });
-        }
-        Ok(Outcome::of(
-            path,
-            accepted,
-            status(client, accepted.id).await?,
-        ))
+/// The outcome as it stands, without waiting.
+async fn outcome(client: &Client, path: &Path, accepted: &Accepted) -> Result<Outcome, Failure> {
+    if accepted.status == Status::Queued {
+        return Ok(Outcome::queued(path, accepted));
     }
+    Ok(Outcome::of(
+        path,
+        accepted,
+        status(client, accepted.id).await?,
+    ))
+}
 
-    /// The outcome once nothing changes any more.
-    async fn settled(
-        &self,
-        client: &Client,
-        path: &Path,
-        accepted: &Accepted,
-    ) -> Result<Outcome, Failure> {
-        loop {
-            let document = status(client, accepted.id).await?;
-            if matches!(document.status, Status::Searchable | Status::Failed) {
-                return Ok(Outcome::of(path, accepted, document));
-            }
-            tokio::time::sleep(POLL).await;
+/// The outcome once nothing changes any more.
+async fn settled(
+    client: &Client,
+    path: &Path,
+    accepted: &Accepted,
+    bars: &mut Bars,
+) -> Result<Outcome, Failure> {
+    loop {
+        let document = status(client, accepted.id).await?;
+        if matches!(document.status, Status::Searchable | Status::Failed) {
+            return Ok(Outcome::of(path, accepted, document));
         }
+        if bars.are_seen() {
+            let request = client.request(Method::GET, &["api", "knowledge", "status"]);
+            // Only for the eye: what went wrong with the document shows when it is asked for.
+            if let Ok(queue) = client.json::<Queue>(request).await {
+                bars.show(&queue);
+            }
+        }
+        tokio::time::sleep(POLL).await;
     }
 }
 
@@ -288,74 +235,12 @@ async fn status(client: &Client, id: DocumentId) -> Result<Document, Failure> {
     Ok(client.json(request).await?)
 }
 
-impl Outcome {
-    fn of(path: &Path, accepted: &Accepted, document: Document) -> Self {
-        Self {
-            path: path.to_string_lossy().into_owned(),
-            id: Some(document.id),
-            name: document.name,
-            status: document.status.to_string(),
-            duplicate: accepted.duplicate,
-            pages: Some(document.pages.len()),
-            chunks: Some(document.chunks),
-            error: document
-                .error
-                .filter(|_| document.status == Status::Failed)
-                .map(|failure| failure.message),
-        }
-    }
-
-    fn of_failure(path: &Path, reason: &str) -> Self {
-        Self {
-            path: path.to_string_lossy().into_owned(),
-            id: None,
-            name: path.to_string_lossy().into_owned(),
-            status: "not taken in".to_owned(),
-            duplicate: false,
-            pages: None,
-            chunks: None,
-            error: Some(reason.to_owned()),
-        }
-    }
-}
-
-/// A bar on standard error, where a person looks; nothing elsewhere.
-fn bar(files: u64) -> ProgressBar {
-    if files < 2 || !std::io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed} {wide_msg}")
-        .expect("the template is well formed");
-    let bar = ProgressBar::new(files).with_style(style);
-    bar.enable_steady_tick(Duration::from_millis(200));
-    bar
-}
-
-fn say(context: &Context, bar: &ProgressBar, outcome: &Outcome) -> Result<(), Failure> {
+fn say(context: &Context, bars: &Bars, outcome: &Outcome) -> Result<(), Failure> {
     if context.json() {
         return Ok(());
     }
-    bar.suspend(|| context.out.line(&outcome.line()))?;
+    bars.suspend(|| context.out.line(&outcome.line()))?;
     Ok(())
-}
-
-fn summary(outcomes: &[Outcome], found: &files::Found) {
-    let failed = outcomes.iter().filter(|outcome| outcome.failed()).count();
-    let duplicates = outcomes.iter().filter(|outcome| outcome.duplicate).count();
-    let mut line = format!("{} taken in", outcomes.len() - failed);
-    if duplicates > 0 {
-        line.push_str(&format!(" ({duplicates} of them were here already)"));
-    }
-    if failed > 0 {
-        line.push_str(&format!(", {failed} failed"));
-    }
-    if found.skipped > 0 {
-        line.push_str(&format!(
-            ", {} of other kinds left out (--all sends them too)",
-            found.skipped
-        ));
-    }
-    eprintln!("{line}");
 }
 
 /// A name without control characters, which a form's headers cannot hold.

@@ -19,6 +19,7 @@ mod csv;
 mod decode;
 mod docx;
 mod draft;
+mod glance;
 mod html;
 mod inline;
 mod markdown;
@@ -28,6 +29,8 @@ mod sniff;
 mod table;
 mod text;
 mod xml;
+
+pub use glance::{GLANCE, glance};
 
 use serde::{Deserialize, Serialize};
 

@@ -14,7 +14,12 @@ use std::{
 use ignore::WalkBuilder;
 use serde_json::Map;
 
-use super::{Accepted, IngestError, Skipped, Taken, Upload, shared::Shared, upload::blocking};
+use super::{
+    Accepted, IngestError, Skipped, Taken, Upload,
+    extract::{GLANCE, glance},
+    shared::Shared,
+    upload::blocking,
+};
 use crate::domain::Collection;
 
 /// Bytes read at once.
@@ -53,6 +58,12 @@ pub(super) async fn take(
                 continue;
             }
         };
+        let (looked_at, inside) = (file.clone(), root.clone());
+        let looked = blocking(move || look_at(&looked_at, &inside)).await?;
+        if let Err(skipped) = looked {
+            taken.skipped.push(skipped);
+            continue;
+        }
         match take_file(shared, &file, &root, &collection).await {
             Ok(accepted) => taken.accepted.push(accepted),
             // These will meet the next file too.
@@ -121,6 +132,22 @@ fn list(folder: &Path) -> Vec<Result<PathBuf, Skipped>> {
         }
     }
     files
+}
+
+/// Leaves out what cannot be read, by its first bytes. What cannot be opened is told of when it is
+/// taken.
+fn look_at(path: &Path, root: &Path) -> Result<Result<(), Skipped>, IngestError> {
+    let mut head = Vec::with_capacity(GLANCE);
+    let read = open_inside(path, root)
+        .is_ok_and(|file| file.take(GLANCE as u64).read_to_end(&mut head).is_ok());
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    Ok(match glance(&head, &name) {
+        Err(error) if read => Err(Skipped {
+            path: path.to_owned(),
+            reason: error.message,
+        }),
+        Err(_) | Ok(()) => Ok(()),
+    })
 }
 
 async fn take_file(

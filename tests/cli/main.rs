@@ -210,7 +210,9 @@ async fn a_library_from_ingest_to_rm() {
     let world = World::new().await;
     world.write("papers/lease.txt", LEASE);
     world.write("papers/sub/notes.md", "Dogs sleep.");
-    world.write("papers/photo.jpg", "not taken");
+    world.write("papers/photo.gif", "GIF89a\0\0\0");
+    world.write("papers/really-a-photo.txt", "GIF89a\0\0\0");
+    world.write("papers/query.sql", "SELECT 1;");
     world.write("papers/broken.txt", "!");
     let papers = world.home.path().join("papers");
     let papers = papers.to_str().unwrap();

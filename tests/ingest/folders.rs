@@ -171,3 +171,39 @@ async fn a_single_file_answers_as_its_upload_would() {
     disk.home.check_consistent();
     disk.home.stop().await;
 }
+
+#[tokio::test]
+async fn what_cannot_be_read_is_left_where_it_is() {
+    let disk = Disk::new().await;
+    disk.write("root/notes.xyz", "Words, whatever the name says.");
+    fs::write(disk.path("root/song.txt"), b"OggS\0\0\0").unwrap();
+    let root = disk.path("root");
+    let taken = disk
+        .home
+        .library
+        .take_path(&root, Collection::default())
+        .await
+        .unwrap();
+    let names: Vec<_> = taken.accepted.iter().map(|a| a.name.as_str()).collect();
+    assert_eq!(names, ["notes.xyz"]);
+    assert_eq!(taken.skipped.len(), 1);
+    assert!(
+        taken.skipped[0].reason.contains("Ogg"),
+        "{:?}",
+        taken.skipped
+    );
+    assert_eq!(
+        disk.home.files_in("originals"),
+        1,
+        "nothing was copied of it"
+    );
+    // Named itself it is taken, and fails with the same reason when it is read.
+    assert_eq!(
+        disk.take(&disk.path("root/song.txt")).await.unwrap(),
+        ["song.txt"]
+    );
+    for accepted in taken.accepted {
+        disk.home.library.wait(accepted.id).await.unwrap();
+    }
+    disk.home.stop().await;
+}

@@ -1,15 +1,14 @@
 //! Which files a person means by a path.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs::File,
+    io::{self, Read},
+    path::{Path, PathBuf},
+};
 
 use ignore::WalkBuilder;
 
-/// Endings of the kinds that can be read; files without one are taken as plain text. A file that is
-/// named on the command line is sent whatever its ending.
-const ENDINGS: [&str; 16] = [
-    "pdf", "docx", "md", "markdown", "mdown", "html", "htm", "xhtml", "csv", "tsv", "txt", "text",
-    "rst", "org", "log", "adoc",
-];
+use crate::ingest::extract::{GLANCE, glance};
 
 /// What was found under the given paths.
 #[derive(Debug, Default, PartialEq)]
@@ -18,12 +17,14 @@ pub struct Found {
     pub files: Vec<PathBuf>,
     /// Paths that cannot be read, and why.
     pub unreadable: Vec<(PathBuf, String)>,
-    /// Files of folders that were left out for their ending.
-    pub skipped: usize,
+    /// Files of folders that were left out because they are of no kind that is read, and what they are.
+    pub left_out: Vec<(PathBuf, String)>,
 }
 
 /// Looks under `paths`. Folders are read with everything below; hidden files and what `.gitignore` and
-/// `.ignore` exclude stay out, and links are not followed out of the folder.
+/// `.ignore` exclude stay out, and links are not followed out of the folder. Unless `all` is wanted, of
+/// a folder's files only those are taken that may be documents by what is in them. A file that is named
+/// itself is taken whatever it is.
 pub fn find(paths: &[PathBuf], all: bool) -> Found {
     let mut found = Found::default();
     for path in paths {
@@ -54,10 +55,17 @@ fn walk(folder: &Path, all: bool, found: &mut Found) {
     for entry in entries {
         match entry {
             Ok(entry) if entry.file_type().is_some_and(|kind| kind.is_file()) => {
-                if all || is_readable_kind(entry.path()) {
-                    found.files.push(entry.into_path());
-                } else {
-                    found.skipped += 1;
+                let path = entry.into_path();
+                if all {
+                    found.files.push(path);
+                    continue;
+                }
+                match look_at(&path) {
+                    Ok(Ok(())) => found.files.push(path),
+                    Ok(Err(what)) => found.left_out.push((path, what)),
+                    Err(error) => found
+                        .unreadable
+                        .push((path, format!("cannot be read: {error}"))),
                 }
             }
             Ok(_) => {}
@@ -68,13 +76,14 @@ fn walk(folder: &Path, all: bool, found: &mut Found) {
     }
 }
 
-fn is_readable_kind(path: &Path) -> bool {
-    match path.extension() {
-        None => true,
-        Some(ending) => ending
-            .to_str()
-            .is_some_and(|ending| ENDINGS.contains(&ending.to_ascii_lowercase().as_str())),
-    }
+/// Whether the file may be a document; if not, what it is.
+fn look_at(path: &Path) -> io::Result<Result<(), String>> {
+    let mut head = Vec::new();
+    File::open(path)?
+        .take(GLANCE as u64)
+        .read_to_end(&mut head)?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    Ok(glance(&head, &name).map_err(|error| error.message))
 }
 
 #[cfg(test)]
@@ -84,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn folders_without_what_is_ignored_hidden_or_of_other_kinds() {
+    fn folders_without_what_is_ignored_hidden_or_not_read() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         fs::create_dir_all(at("sub/.hidden")).unwrap();
@@ -92,33 +101,44 @@ mod tests {
             "b.PDF",
             "a.md",
             "README",
-            "photo.jpg",
+            "query.sql",
             "secret.txt",
             "sub/c.html",
             "sub/.hidden/d.txt",
             ".e.txt",
         ] {
-            fs::write(at(name), "x").unwrap();
+            fs::write(at(name), "some words").unwrap();
         }
+        let jpeg = b"\xff\xd8\xff\xe0\0\x10JFIF\0";
+        fs::write(at("photo.jpg"), jpeg).unwrap();
+        fs::write(at("sub/photo.txt"), jpeg).unwrap();
         fs::write(at(".gitignore"), "secret.txt\n").unwrap();
         std::os::unix::fs::symlink("/etc", at("link")).unwrap();
 
-        let names = |found: &Found| {
-            let relative = |path: &PathBuf| {
-                let inside = path.strip_prefix(folder.path()).unwrap();
-                inside.to_str().unwrap().to_owned()
-            };
-            found.files.iter().map(relative).collect::<Vec<_>>()
+        let relative = |path: &PathBuf| {
+            let inside = path.strip_prefix(folder.path()).unwrap();
+            inside.to_str().unwrap().to_owned()
         };
+        let names = |found: &Found| found.files.iter().map(relative).collect::<Vec<_>>();
         let some = find(&[folder.path().to_owned()], false);
-        assert_eq!(names(&some), ["README", "a.md", "b.PDF", "sub/c.html"]);
-        assert_eq!((some.skipped, some.unreadable.len()), (1, 0));
+        assert_eq!(
+            names(&some),
+            ["README", "a.md", "b.PDF", "query.sql", "sub/c.html"]
+        );
+        assert_eq!(some.unreadable, []);
+        let left: Vec<_> = some
+            .left_out
+            .iter()
+            .map(|(path, _)| relative(path))
+            .collect();
+        assert_eq!(left, ["photo.jpg", "sub/photo.txt"]);
+        for (_, reason) in &some.left_out {
+            assert!(reason.contains("JPEG"), "{reason}");
+        }
 
         let every = find(&[folder.path().to_owned()], true);
-        assert_eq!(
-            names(&every),
-            ["README", "a.md", "b.PDF", "photo.jpg", "sub/c.html"]
-        );
+        assert_eq!(every.files.len(), 7);
+        assert_eq!(every.left_out, []);
 
         let named = find(&[at("photo.jpg"), at("secret.txt"), "-".into()], false);
         assert_eq!(named.files, [at("photo.jpg"), at("secret.txt"), "-".into()]);
