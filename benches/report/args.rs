@@ -54,6 +54,8 @@ pub struct Args {
 pub enum Kind {
     /// Chunks per second from upload to searchable, beside the raw embedder's
     Ingest,
+    /// Searches while documents are taken in, beside the same searches at rest
+    Interactive,
     /// Retrieval's time at several sizes of the library
     Latency,
     /// nDCG and recall on the retrieval sets
@@ -69,6 +71,7 @@ impl Kind {
     pub fn name(self) -> &'static str {
         match self {
             Self::Ingest => "ingest",
+            Self::Interactive => "interactive",
             Self::Latency => "latency",
             Self::Retrieval => "retrieval",
             Self::Answers => "answers",

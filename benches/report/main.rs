@@ -10,6 +10,7 @@ mod args;
 mod daemon;
 mod datasets;
 mod ingest;
+mod interactive;
 mod latency;
 mod machine;
 mod metrics;
@@ -67,6 +68,7 @@ fn keep(kind: Kind, section: Section, args: &Args) -> Result<(), Box<dyn Error>>
 async fn measure(kind: Kind, args: &Args) -> Result<Option<Section>, Box<dyn Error>> {
     match kind {
         Kind::Ingest => ingest::run(args, &Stack::new(args)?).await,
+        Kind::Interactive => interactive::run(args, &Stack::new(args)?).await,
         Kind::Latency => latency::run(args, &Stack::new(args)?).await,
         Kind::Retrieval => retrieval::run(args, &Stack::new(args)?).await,
         Kind::Answers => answers::run(args).await,

@@ -105,6 +105,7 @@ pub fn cut(
         pages: extracted.page_reports(),
         chunks: chunker.chunks(document, 1, name, &extracted),
         text: extracted.text,
+        embedded: Vec::new(),
     })
 }
 
@@ -246,6 +247,7 @@ impl Shelf {
             text,
             pages: vec![report],
             chunks,
+            embedded: Vec::new(),
         };
         self.add(name, publication, vectors).await
     }
@@ -341,6 +343,7 @@ impl Shelf {
 pub struct Intake {
     pub library: Arc<Library>,
     pub catalog: Arc<Catalog>,
+    pub answerer: Arc<Answerer>,
     cancel: CancellationToken,
     tracker: TaskTracker,
     _home: TempDir,
@@ -359,6 +362,15 @@ impl Intake {
         let embedder = stack.embedder();
         store.open(&embedder.identity()).await?;
         let (cancel, tracker) = (CancellationToken::new(), TaskTracker::new());
+        let answerer = Answerer::new(AnswererParts {
+            catalog: Arc::clone(&catalog),
+            store: Arc::clone(&store),
+            embedder: Arc::clone(&embedder),
+            model: None,
+            config: stack.config.answer.clone(),
+            cancel: cancel.clone(),
+            tracker: tracker.clone(),
+        })?;
         let program = PathBuf::from(env!("CARGO_BIN_EXE_griot"));
         let extractor = Extractor::new(program, Limits::default(), Confinement::default());
         let library = Library::start(LibraryParts {
@@ -375,6 +387,7 @@ impl Intake {
         Ok(Self {
             library,
             catalog,
+            answerer,
             cancel,
             tracker,
             _home: home,

@@ -64,7 +64,14 @@ impl Table {
 pub struct Results(BTreeMap<String, Section>);
 
 /// The order in which people read them.
-const ORDER: [&str; 5] = ["ingest", "latency", "retrieval", "answers", "rss"];
+const ORDER: [&str; 6] = [
+    "ingest",
+    "interactive",
+    "latency",
+    "retrieval",
+    "answers",
+    "rss",
+];
 
 impl Results {
     /// What earlier runs left in `folder`; nothing when there is none, or none of this form.
