@@ -191,7 +191,7 @@ impl Embedder for LocalEmbedder {
             kind,
             tokens: Arc::clone(&self.tokens),
             reply,
-            _permit: permit,
+            permit,
         });
         answer
             .await

@@ -1,11 +1,12 @@
 //! Text to chunks: pieces that fit the embedder, each with the place where it stands.
 //!
 //! A chunk lies within one page. A section begins a new chunk, unless it or the one before is too
-//! small to stand alone; a section that is too long is cut into pieces of about equal size at the best
-//! boundaries there are (Markdown's blocks, paragraphs, sentences, words). A chunk's text is the
+//! small to stand alone; a section that is too long is cut into pieces of about equal size, in stretches
+//! that an edit elsewhere does not move, at the best boundaries there are (Markdown's blocks, paragraphs, sentences, words). A chunk's text is the
 //! stored text's bytes, untouched; what an index sees of it is [`embedding_text`].
 
 mod ruler;
+mod stretch;
 
 use std::{ops::Range, sync::Arc};
 
@@ -23,6 +24,9 @@ const SPECIAL_TOKENS: usize = 2;
 
 /// The smallest useful limit; a setting below is raised to it.
 const LEAST_TOKENS: usize = 16;
+
+/// A text much longer than a chunk is first cut into stretches of at least so many.
+const STRETCH: usize = 3;
 
 /// How long chunks are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,11 +130,12 @@ impl<'a> PageCut<'a> {
     /// The page's chunks as trimmed ranges, each with a letter or a digit.
     fn pieces(&self) -> Vec<Range<usize>> {
         let mut pieces = Vec::new();
-        for group in self.groups() {
-            if self.tokens(&group) <= self.budget(&group) {
-                pieces.push(group);
+        let groups = self.groups().into_iter();
+        for stretch in groups.flat_map(|group| self.stretches(group)) {
+            if self.tokens(&stretch) <= self.budget(&stretch) {
+                pieces.push(stretch);
             } else {
-                self.split(group, &mut pieces);
+                self.split(stretch, &mut pieces);
             }
         }
         let trimmed = pieces.into_iter().map(|piece| self.trim(piece));
@@ -180,6 +185,29 @@ impl<'a> PageCut<'a> {
         let worth_it = tokens_before < bare || (!rises && tokens_before.min(tokens_next) < small);
         let both = before.start..next.end;
         worth_it && self.tokens(&both) <= self.budget(&both)
+    }
+
+    /// A group that is much longer than a chunk, cut where its own words say: see [`stretch`].
+    fn stretches(&self, group: Range<usize>) -> Vec<Range<usize>> {
+        let apart = self.size.tokens * STRETCH;
+        if self.tokens(&group) < 2 * apart {
+            return vec![group];
+        }
+        let markdown = self.extracted.media_type == MediaType::Markdown;
+        let cuts = stretch::cuts(self.text(&group), markdown, apart, |at| {
+            self.tokens(&(group.start..group.start + at))
+        });
+        let mut stretches = Vec::with_capacity(cuts.len() + 1);
+        let mut from = group.start;
+        for to in cuts
+            .into_iter()
+            .map(|at| group.start + at)
+            .chain([group.end])
+        {
+            stretches.push(from..to);
+            from = to;
+        }
+        stretches
     }
 
     /// Cuts a range that is too long into about equal pieces.

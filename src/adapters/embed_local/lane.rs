@@ -25,7 +25,7 @@ pub(super) struct Job {
     /// Closed when the caller has gone; the job is then dropped.
     pub(super) reply: oneshot::Sender<Result<Vec<Embedding>, PortError>>,
     /// The place in the queue, given back with the job.
-    pub(super) _permit: OwnedSemaphorePermit,
+    pub(super) permit: OwnedSemaphorePermit,
 }
 
 /// The queues. The callers push, the workers take.

@@ -64,7 +64,7 @@ pub(super) fn cut(job: Job, size: usize, workers: usize) -> Vec<Batch> {
             vectors: vec![None; ids.len()],
             missing: ids.len(),
             reply: Some(job.reply),
-            _permit: job._permit,
+            _permit: job.permit,
         }),
         ids,
     });
