@@ -67,6 +67,10 @@ pub fn extract(
         MediaType::Csv => csv::extract(bytes, limits)?,
         MediaType::Text => text::extract(bytes, limits)?,
     };
+    let extracted = Extracted {
+        title: extracted.title.and_then(|title| presentable_title(&title)),
+        ..extracted
+    };
     if !extracted.paged {
         progress(Progress { page: 1, of: 1 });
     }
@@ -112,6 +116,24 @@ fn unpaged(
         sections,
     }
 }
+
+/// A document's own title on one line, freed of control characters and cut where it is no title any
+/// more.
+fn presentable_title(given: &str) -> Option<String> {
+    let title: String = inline::one_line(given)
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(MAX_TITLE_CHARS)
+        .collect();
+    let title = title.trim();
+    (!title.is_empty()).then(|| title.to_owned())
+}
+
+/// Characters of a document's title.
+const MAX_TITLE_CHARS: usize = 300;
+
+/// Headings of a document that become sections. Text behind the last one stays under that one.
+const MAX_SECTIONS: usize = 100_000;
 
 /// What joins the headings of a section's path: `Chapter 2 › Results`.
 pub const PATH_SEPARATOR: &str = " › ";
@@ -269,6 +291,17 @@ impl Extracted {
         let allowed = |c: char| !c.is_control() || c == '\n' || c == '\t';
         if !self.text.chars().all(allowed) {
             return Err("the text holds control characters");
+        }
+        let one_line = |words: &str| !words.chars().any(char::is_control);
+        if let Some(title) = &self.title
+            && !(one_line(title) && title.chars().count() <= MAX_TITLE_CHARS)
+        {
+            return Err("the title is not one line of words");
+        }
+        let well_formed =
+            |s: &Section| (1..=9).contains(&s.level) && one_line(&s.title) && one_line(&s.path);
+        if self.sections.len() > MAX_SECTIONS || !self.sections.iter().all(well_formed) {
+            return Err("the sections are not what headings become");
         }
         Ok(())
     }

@@ -3,16 +3,23 @@
 //! the parsers ends there, as a [`FailureCode`] and a sentence.
 //!
 //! This side believes nothing the child says: frames are bounded before they are read, byte ranges are
-//! checked against the text, and a child that stops in the middle has failed. The other side is
+//! checked against the text, and a child that stops in the middle has failed. It waits for nothing that
+//! the child could withhold: whoever has said the last word is killed. The other side is
 //! [`child_main`]; what it denies itself is in `confine`.
 
 mod child;
 mod confine;
 mod frames;
 mod self_test;
+mod system_calls;
 
 use std::{
-    fs::File, os::unix::process::ExitStatusExt, path::PathBuf, process::ExitStatus, process::Stdio,
+    collections::BTreeSet,
+    fs::File,
+    os::unix::process::ExitStatusExt,
+    path::PathBuf,
+    process::{ExitStatus, Stdio},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -25,15 +32,19 @@ pub use child::child_main;
 
 use super::extract::{ExtractError, Extracted, Limits, Progress};
 use crate::domain::FailureCode;
-use frames::{Broken, Outcome};
+use frames::{Broken, Heard, Outcome};
 
 /// The clock may run this much longer than the processor: on a busy machine, a child that gives way to
 /// questions (see `confine`) waits longer than it works, and that is not the document's fault. A child
 /// has nothing else to wait for: its one file is on the disk.
 const WALL_PER_CPU: u32 = 4;
 
-/// Bytes of the child's standard error that are kept, for telling one death from another.
+/// Bytes of the child's standard error that are read, for telling one death from another. Then the pipe
+/// is closed.
 const MAX_STDERR: u64 = 16 * 1024;
+
+/// Different notes that are logged, over the daemon's life: there are about this many protections.
+const MAX_NOTES: usize = 16;
 
 /// How much of the machine one child may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +73,9 @@ pub struct Extractor {
     limits: Limits,
     confinement: Confinement,
     self_test: Option<String>,
+    /// What was logged about missing protections: each once, not once for every document. Never held
+    /// across an `.await`.
+    noted: Arc<Mutex<BTreeSet<String>>>,
 }
 
 impl Extractor {
@@ -73,6 +87,7 @@ impl Extractor {
             limits,
             confinement,
             self_test: None,
+            noted: Arc::default(),
         }
     }
 
@@ -113,27 +128,30 @@ impl Extractor {
         let (Some(mut stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
             return Err(internal("the reader's output could not be opened"));
         };
+        let mut heard = |heard: Heard| match heard {
+            Heard::Progress(told) => progress(told),
+            Heard::Note(note) => self.note(note),
+        };
+        // All of it under one deadline, its end too: a child may close its output and live on.
         let reading = async {
             let frames = async {
-                let read = frames::read(&mut stdout, &self.limits, &mut progress).await;
-                if read.is_err() {
-                    // It may still be writing; nothing it says counts any more. If it has ended
-                    // already there is nothing to kill.
-                    drop(child.start_kill());
-                }
+                let read = frames::read(&mut stdout, &self.limits, &mut heard).await;
+                // Nothing it could still say or do counts any more. If it has ended already there is
+                // nothing to kill.
+                drop(child.start_kill());
                 read
             };
-            tokio::join!(frames, collect(stderr))
+            let (read, stderr) = tokio::join!(frames, collect(stderr));
+            (read, stderr, child.wait().await)
         };
-        let outcome = tokio::time::timeout(self.confinement.timeout * WALL_PER_CPU, reading).await;
-        let Ok((outcome, stderr)) = outcome else {
+        let ended = tokio::time::timeout(self.confinement.timeout * WALL_PER_CPU, reading).await;
+        let Ok((outcome, stderr, status)) = ended else {
             // `kill` also waits, so that no zombie stays.
             if let Err(error) = child.kill().await {
                 tracing::warn!(%error, "a reader that took too long could not be killed");
             }
             return Err(self.timed_out());
         };
-        let status = child.wait().await;
         match outcome {
             Ok(Outcome::Read(extracted)) => Ok(*extracted),
             Ok(Outcome::Failed(error)) => Err(error),
@@ -141,6 +159,15 @@ impl Extractor {
                 let status = status.map_err(|e| internal(&format!("the reader was lost: {e}")))?;
                 Err(self.died(status, &stderr, &broken))
             }
+        }
+    }
+
+    /// Logs, the first time, what the child could not deny itself.
+    fn note(&self, note: String) {
+        let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
+        if noted.len() < MAX_NOTES && !noted.contains(&note) {
+            tracing::warn!(%note, "documents are read with less protection than intended");
+            noted.insert(note);
         }
     }
 
@@ -205,12 +232,12 @@ impl Extractor {
     }
 }
 
-/// The beginning of a stream; the rest is read too, so that the writer does not block.
-async fn collect(mut stream: impl AsyncRead + Unpin) -> String {
+/// The beginning of a stream. Then it is closed, so that a writer without end gets an error and not this
+/// process's time.
+async fn collect(stream: impl AsyncRead + Unpin) -> String {
     let mut kept = Vec::new();
     // What cannot be read is not there; the exit status still tells.
-    drop((&mut stream).take(MAX_STDERR).read_to_end(&mut kept).await);
-    drop(tokio::io::copy(&mut stream, &mut tokio::io::sink()).await);
+    drop(stream.take(MAX_STDERR).read_to_end(&mut kept).await);
     String::from_utf8_lossy(&kept).into_owned()
 }
 

@@ -5,7 +5,17 @@
 
 mod formats;
 mod hostile;
+#[path = "../hostile"]
+mod documents {
+    pub mod mutate;
+    #[expect(
+        dead_code,
+        reason = "shared with the tests of the whole daemon, which use all of it"
+    )]
+    pub mod samples;
+}
 mod make;
+mod mutants;
 mod recall;
 mod walls;
 mod zoo;

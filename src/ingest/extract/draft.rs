@@ -3,7 +3,7 @@
 
 use crate::domain::FailureCode;
 
-use super::{ExtractError, Limits, PATH_SEPARATOR, Section};
+use super::{ExtractError, Limits, MAX_SECTIONS, PATH_SEPARATOR, Section};
 
 /// Headings longer than this are body text that somebody styled as a heading; the path of a section is
 /// shown beside every citation and must stay readable.
@@ -88,7 +88,7 @@ impl Draft {
         let titles: Vec<&str> = self.open.iter().map(|(_, t)| t.as_str()).collect();
         let path = titles.join(PATH_SEPARATOR);
         self.path_bytes += path.len();
-        if self.path_bytes > MAX_PATH_BYTES {
+        if self.path_bytes > MAX_PATH_BYTES || self.sections.len() == MAX_SECTIONS {
             return;
         }
         self.sections.push(Section {

@@ -6,9 +6,7 @@
 
 use std::{
     ffi::OsString,
-    fs::File,
     io::{self, Read},
-    os::fd::AsFd,
     process::ExitCode,
 };
 
@@ -94,8 +92,9 @@ pub fn child_main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn serve(orders: &Orders) -> io::Result<()> {
-    let input = File::from(io::stdin().as_fd().try_clone_to_owned()?);
-    let size = input.metadata()?.len();
+    // Standard input itself and no copy of it: no other descriptor may be read once confined.
+    let input = io::stdin().lock();
+    let size = rustix::fs::fstat(&input)?.st_size.cast_unsigned();
     let notes = confine::confine(orders.memory_bytes, orders.cpu_s);
     // Panics are caught page by page; their messages may quote the document.
     std::panic::set_hook(Box::new(|_| {}));
@@ -107,13 +106,17 @@ fn serve(orders: &Orders) -> io::Result<()> {
         self_test::run(test);
     }
     match read(input, size, orders, &mut out) {
-        Ok(document) => out.document(document),
-        Err(failure) => out.failure(&failure),
+        Ok(document) => out.document(document)?,
+        Err(failure) => out.failure(&failure)?,
     }
+    if let Some(test) = &orders.self_test {
+        self_test::run_afterwards(test);
+    }
+    Ok(())
 }
 
 fn read(
-    input: File,
+    input: impl Read,
     size: u64,
     orders: &Orders,
     out: &mut frames::Writer<impl io::Write>,

@@ -1,17 +1,23 @@
 //! What the child denies itself, before it reads a byte of the document.
 //!
+//! - what it did not ask for: descriptors that came along, a life beyond the daemon's, a memory image
+//!   that others could take;
 //! - resource limits: address space, CPU seconds, no new files, no core, nothing written to disk;
 //! - Landlock: no file, no TCP port, no signal or abstract socket outside;
-//! - seccomp: a short list of system calls; every other one fails with `EPERM`, so that a library that
-//!   asks for more gets an error instead of a death.
+//! - seccomp: a short list of system calls (see `system_calls`); every other one fails with `EPERM`, so
+//!   that a library that asks for more gets an error instead of a death.
 //!
 //! Where the kernel lacks one, the child goes on with the others and says so.
 
-use std::collections::BTreeMap;
+use std::{fs, os::fd::RawFd};
 
 use landlock::{ABI, Access, AccessFs, AccessNet, Ruleset, RulesetAttr, RulesetStatus, Scope};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch};
+use rustix::process::{
+    DumpableBehavior, Resource, Rlimit, Signal, getrlimit, set_dumpable_behavior,
+    set_parent_process_death_signal, setrlimit,
+};
+
+use super::system_calls;
 
 /// The main thread's stack may grow to this. Parsers recurse; the kernel lets the main thread's stack
 /// grow while the limit is raised, up to the 128 MiB it keeps free below it.
@@ -28,6 +34,19 @@ pub(super) fn confine(memory_bytes: u64, cpu_s: u64) -> Vec<String> {
             notes.push(format!("{what}: {why}"));
         }
     };
+    // Before `/proc/self` is closed to a process whose image nobody may take.
+    close_inherited();
+    try_to(
+        "end with the daemon",
+        // A daemon that was killed leaves no reader behind that waits for ever. The thread that started
+        // this process is one of the runtime's own, which last as long as the daemon.
+        set_parent_process_death_signal(Some(Signal::KILL)).map_err(|e| e.to_string()),
+    );
+    try_to(
+        "no image",
+        // The limit on cores does not hold where they go to a program; this does.
+        set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(|e| e.to_string()),
+    );
     // Raised first, lowered last: a limit on open files would stop Landlock's own.
     try_to("stack limit", stack());
     try_to(
@@ -53,8 +72,26 @@ pub(super) fn confine(memory_bytes: u64, cpu_s: u64) -> Vec<String> {
     ] {
         try_to(what, limit(resource, most));
     }
-    try_to("seccomp", seccomp());
+    try_to("seccomp", system_calls::restrict());
     notes
+}
+
+/// The daemon's own descriptors end at the start of another program. One that the daemon itself
+/// inherited (from a shell, a service manager) does not, and has no business here.
+fn close_inherited() {
+    /// Descriptors looked at where `/proc` is not mounted.
+    const MOST: RawFd = 4096;
+    let open: Vec<RawFd> = match fs::read_dir("/proc/self/fd") {
+        Ok(entries) => entries
+            .flatten()
+            .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+            .collect(),
+        Err(_) => (0..MOST).collect(),
+    };
+    for descriptor in open.into_iter().filter(|fd| *fd > 2) {
+        // The list's own is closed already, which is no harm: this is the only thread.
+        let _ = nix::unistd::close(descriptor);
+    }
 }
 
 fn limit(resource: Resource, most: u64) -> Result<(), String> {
@@ -97,52 +134,4 @@ fn landlock() -> Result<(), String> {
         RulesetStatus::NotEnforced => Err("this kernel does not have it".to_owned()),
         RulesetStatus::FullyEnforced | RulesetStatus::PartiallyEnforced => Ok(()),
     }
-}
-
-/// Reading what is open, writing what is open, memory, time, randomness, and ending.
-const ALLOWED: [libc::c_long; 29] = [
-    libc::SYS_read,
-    libc::SYS_readv,
-    libc::SYS_write,
-    libc::SYS_writev,
-    libc::SYS_close,
-    libc::SYS_lseek,
-    libc::SYS_fstat,
-    libc::SYS_brk,
-    libc::SYS_mmap,
-    libc::SYS_munmap,
-    libc::SYS_mremap,
-    libc::SYS_mprotect,
-    libc::SYS_madvise,
-    libc::SYS_futex,
-    libc::SYS_rt_sigaction,
-    libc::SYS_rt_sigprocmask,
-    libc::SYS_rt_sigreturn,
-    libc::SYS_sigaltstack,
-    libc::SYS_getrandom,
-    libc::SYS_clock_gettime,
-    libc::SYS_clock_getres,
-    libc::SYS_sched_yield,
-    libc::SYS_sched_getaffinity,
-    libc::SYS_getpid,
-    libc::SYS_gettid,
-    libc::SYS_tgkill,
-    libc::SYS_restart_syscall,
-    libc::SYS_exit,
-    libc::SYS_exit_group,
-];
-
-fn seccomp() -> Result<(), String> {
-    let architecture = TargetArch::try_from(std::env::consts::ARCH).map_err(|e| e.to_string())?;
-    let rules: BTreeMap<i64, _> = ALLOWED.into_iter().map(|call| (call, Vec::new())).collect();
-    let filter = SeccompFilter::new(
-        rules,
-        SeccompAction::Errno(libc::EPERM as u32),
-        SeccompAction::Allow,
-        architecture,
-    );
-    let program: BpfProgram = filter
-        .and_then(TryInto::try_into)
-        .map_err(|e| e.to_string())?;
-    seccompiler::apply_filter(&program).map_err(|e| e.to_string())
 }

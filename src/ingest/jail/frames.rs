@@ -18,13 +18,17 @@ const MAGIC: &[u8; 8] = b"GRIOTEX1";
 /// Payloads are never longer, except that of `Document`.
 const MAX_PAYLOAD: u32 = 1024 * 1024;
 
-/// Sections and pages take some bytes each; their texts are bounded where they are made.
-const MAX_DOCUMENT: u32 = 64 * 1024 * 1024;
+/// `Document` without its pages: as many sections as there may be, with the paths they may have. A
+/// daemon reads it before it knows what it is, so the bound is what a hostile child can make it hold.
+const MAX_DOCUMENT: u64 = 24 * 1024 * 1024;
+
+/// Bytes of one page in `Document`, at most: six members, four of them numbers.
+const MAX_PAGE: u64 = 160;
 
 /// Notes of one child.
 const MAX_NOTES: u32 = 8;
 
-/// Bytes of a failure's message that are shown.
+/// Characters of a message or a note that are shown.
 const MAX_MESSAGE: usize = 500;
 
 const NOTE: u8 = 1;
@@ -86,7 +90,9 @@ impl<W: Write> Writer<W> {
     }
 
     pub(super) fn failure(&mut self, failure: &ExtractError) -> io::Result<()> {
-        self.frame(FAILURE, &serde_json::to_vec(failure)?)
+        // A parser may quote the whole document in its message.
+        let failure = ExtractError::new(failure.code, presentable(&failure.message));
+        self.frame(FAILURE, &serde_json::to_vec(&failure)?)
     }
 
     pub(super) fn document(&mut self, mut document: Extracted) -> io::Result<()> {
@@ -112,11 +118,19 @@ impl<W: Write> Writer<W> {
     }
 }
 
+/// What a child says on the way.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Heard {
+    Progress(Progress),
+    /// Something the daemon should log, on one line.
+    Note(String),
+}
+
 /// Reads a whole stream.
 pub(super) async fn read(
     stream: &mut (impl AsyncRead + Unpin),
     limits: &Limits,
-    progress: &mut (impl FnMut(Progress) + Send),
+    heard: &mut (impl FnMut(Heard) + Send),
 ) -> Result<Outcome, Broken> {
     let mut magic = [0; MAGIC.len()];
     exact(stream, &mut magic).await?;
@@ -126,12 +140,12 @@ pub(super) async fn read(
     let mut notes = 0;
     let mut told = 0;
     loop {
-        let (kind, payload) = frame(stream).await?;
+        let (kind, payload) = frame(stream, limits).await?;
         match kind {
             NOTE if notes < MAX_NOTES => {
                 notes += 1;
                 let note = String::from_utf8_lossy(&payload);
-                tracing::warn!(note = %note.escape_debug(), "documents are read with less protection than intended");
+                heard(Heard::Note(presentable(&note)));
             }
             PROGRESS => {
                 let eight: [u8; 8] = payload
@@ -143,7 +157,7 @@ pub(super) async fn read(
                     return Err(Broken::Unexpected("progress that goes nowhere"));
                 }
                 told = page;
-                progress(Progress { page, of });
+                heard(Heard::Progress(Progress { page, of }));
             }
             FAILURE => {
                 let mut failure: ExtractError = serde_json::from_slice(&payload)
@@ -181,14 +195,15 @@ async fn document(
     }
     let mut text = Vec::new();
     while (text.len() as u64) < text_bytes {
-        let (kind, piece) = frame(stream).await?;
-        let fits = (text.len() + piece.len()) as u64 <= text_bytes;
-        if kind != TEXT || piece.is_empty() || !fits {
+        let (kind, piece) = frame(stream, limits).await?;
+        // Whole pieces only: a text in pieces of one byte would cost this side more than the other.
+        let expected = (text_bytes - text.len() as u64).min(MAX_PAYLOAD.into());
+        if kind != TEXT || piece.len() as u64 != expected {
             return Err(Broken::Unexpected("text of the wrong length"));
         }
         text.extend_from_slice(&piece);
     }
-    if frame(stream).await?.0 != END {
+    if frame(stream, limits).await?.0 != END {
         return Err(Broken::Unexpected("more after the end"));
     }
     extracted.text =
@@ -197,17 +212,20 @@ async fn document(
     Ok(Outcome::Read(Box::new(extracted)))
 }
 
-async fn frame(stream: &mut (impl AsyncRead + Unpin)) -> Result<(u8, Vec<u8>), Broken> {
+async fn frame(
+    stream: &mut (impl AsyncRead + Unpin),
+    limits: &Limits,
+) -> Result<(u8, Vec<u8>), Broken> {
     let mut head = [0; 5];
     exact(stream, &mut head).await?;
     let [kind, a, b, c, d] = head;
     let length = u32::from_le_bytes([a, b, c, d]);
     let most = if kind == DOCUMENT {
-        MAX_DOCUMENT
+        MAX_DOCUMENT + MAX_PAGE * u64::from(limits.max_pages)
     } else {
-        MAX_PAYLOAD
+        MAX_PAYLOAD.into()
     };
-    if length > most {
+    if u64::from(length) > most {
         return Err(Broken::Unexpected("a frame that is too long"));
     }
     // Grows with what arrives, not with what was announced.
@@ -279,7 +297,11 @@ mod tests {
 
     async fn parse(mut bytes: &[u8]) -> (Result<Outcome, Broken>, Vec<u32>) {
         let mut pages = Vec::new();
-        let read = read(&mut bytes, &Limits::default(), &mut |p| pages.push(p.page)).await;
+        let mut heard = |heard| match heard {
+            Heard::Progress(progress) => pages.push(progress.page),
+            Heard::Note(note) => assert_eq!(note, "no landlock"),
+        };
+        let read = read(&mut bytes, &Limits::default(), &mut heard).await;
         (read, pages)
     }
 
@@ -313,6 +335,16 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_failure_without_end_is_cut() {
+        let failure = ExtractError::new(FailureCode::Damaged, "x".repeat(16 * 1024 * 1024));
+        let bytes = stream(|w| w.failure(&failure).unwrap());
+        let Ok(Outcome::Failed(failure)) = parse(&bytes).await.0 else {
+            panic!("no failure");
+        };
+        assert_eq!(failure.message.len(), MAX_MESSAGE);
+    }
+
+    #[tokio::test]
     async fn every_cut_is_noticed() {
         let mut small = sample();
         small.text = "Text".into();
@@ -328,8 +360,27 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn text_in_crumbs_is_refused() {
+        let announced = serde_json::to_vec(&Announced {
+            document: Extracted {
+                text: String::new(),
+                ..sample()
+            },
+            text_bytes: 4,
+        });
+        let bytes = stream(|w| {
+            w.frame(DOCUMENT, &announced.unwrap()).unwrap();
+            w.frame(TEXT, b"T").unwrap();
+            w.frame(TEXT, b"ext").unwrap();
+            w.frame(END, &[]).unwrap();
+        });
+        let (read, _) = parse(&bytes).await;
+        assert!(matches!(read, Err(Broken::Unexpected(_))), "{read:?}");
+    }
+
+    #[tokio::test]
     async fn lies_are_noticed() {
-        let lies: [(&str, fn(&mut Extracted)); 6] = [
+        let lies: [(&str, fn(&mut Extracted)); 12] = [
             ("beyond the text", |e| e.pages[0].end += 1),
             ("inside a character", |e| e.pages[0].end = 2),
             ("a wrong count", |e| e.pages[0].chars -= 1),
@@ -337,6 +388,22 @@ mod tests {
             ("a section beyond", |e| e.sections[0].start = u64::MAX),
             ("control characters", |e| {
                 e.text.replace_range(0..1, "\u{1}")
+            }),
+            ("a title that obeys nobody", |e| {
+                e.title = Some("\u{1b}]0;x".into())
+            }),
+            ("a title without end", |e| {
+                e.title = Some("x".repeat(100_000))
+            }),
+            ("a heading of two lines", |e| {
+                e.sections[0].title = "a\nb".into()
+            }),
+            ("a path that repaints", |e| {
+                e.sections[0].path = "a\u{9b}2J".into()
+            }),
+            ("a level that is none", |e| e.sections[0].level = 0),
+            ("sections without end", |e| {
+                e.sections = vec![e.sections[0].clone(); 100_001];
             }),
         ];
         for (what, lie) in lies {

@@ -4,7 +4,17 @@
 //! Those that try something forbidden end the process with 90 when they were let through, so that a
 //! hole shows as a crash and never as a success.
 
-use std::{fs, net, process};
+use std::{
+    fs,
+    io::{self, Write},
+    net,
+    os::unix::process::CommandExt,
+    process,
+};
+
+use rustix::process::{
+    Pid, Resource, Rlimit, Signal, kill_current_process_group, setrlimit, test_kill_process,
+};
 
 /// The exit status of a test that was let through.
 const LET_THROUGH: i32 = 90;
@@ -18,6 +28,47 @@ pub(super) fn run(name: &str) {
         "list" => fs::read_dir("/").is_ok(),
         "create" => fs::File::create("/tmp/griot-self-test").is_ok(),
         "spawn" => process::Command::new("/bin/true").spawn().is_ok(),
+        // Returns only when it was refused; else this process is another program, which says nothing.
+        "exec" => {
+            drop(process::Command::new("/bin/true").exec());
+            false
+        }
+        // Itself included: that needs nobody's leave but the filter's.
+        "signal" => {
+            kill_current_process_group(Signal::CONT).is_ok() || test_kill_process(Pid::INIT).is_ok()
+        }
+        "more" => [
+            Resource::As,
+            Resource::Cpu,
+            Resource::Nofile,
+            Resource::Fsize,
+        ]
+        .into_iter()
+        .any(|resource| {
+            let most = Rlimit {
+                current: None,
+                maximum: None,
+            };
+            setrlimit(resource, most).is_ok()
+        }),
+        "reopen" => [
+            "/proc/self/fd/0",
+            "/proc/self/mem",
+            "/dev/stdin",
+            "/dev/tty",
+        ]
+        .into_iter()
+        .any(|path| {
+            fs::OpenOptions::new()
+                .read(true)
+                .write(true)
+                .open(path)
+                .is_ok()
+        }),
+        "resolve" => net::ToSocketAddrs::to_socket_addrs("localhost:80").is_ok(),
+        "datagram" => net::UdpSocket::bind("127.0.0.1:0").is_ok(),
+        "socket" => std::os::unix::net::UnixDatagram::unbound().is_ok(),
+        "pipe" => io::pipe().is_ok(),
         "thread" => std::thread::Builder::new().spawn(|| {}).is_ok(),
         "environment" => std::env::vars_os().next().is_some(),
         "memory" => {
@@ -40,6 +91,17 @@ pub(super) fn run(name: &str) {
             false
         }
         "overflow" => deeper(0) > 0,
+        // The memory of the one who listens is not this one's to fill.
+        "complain" => loop {
+            if io::stderr().write_all(&[b'x'; 4096]).is_err() {
+                process::exit(0);
+            }
+        },
+        "babble" => {
+            let note = [&[1, 4, 0, 0, 0][..], b"note"].concat();
+            while io::stdout().write_all(&note).is_ok() {}
+            process::exit(0);
+        }
         "garbage" => {
             println!("not a frame");
             process::exit(0);
@@ -49,6 +111,18 @@ pub(super) fn run(name: &str) {
     };
     if let_through {
         process::exit(LET_THROUGH);
+    }
+}
+
+/// As [`run`], after the document was told and the stream ended.
+pub(super) fn run_afterwards(name: &str) {
+    if name == "linger" {
+        for descriptor in [0, 1, 2] {
+            let _ = nix::unistd::close(descriptor);
+        }
+        loop {
+            std::thread::park();
+        }
     }
 }
 
