@@ -11,6 +11,7 @@ pub mod embedding;
 pub mod ids;
 pub mod incident;
 pub mod question;
+pub mod unseen;
 
 pub use answer::{Answer, Citation, Evidence, Scores, Timings, Usage};
 pub use chunk::{Chunk, ChunkKey, Locator};

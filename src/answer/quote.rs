@@ -8,6 +8,8 @@ use std::ops::Range;
 
 use unicode_normalization::UnicodeNormalization;
 
+use crate::domain::unseen::is_unseen;
+
 /// Of a quotation that is not found whole, at least this share must stand in one piece.
 const MIN_SHARE: f32 = 0.7;
 /// … and that piece must have at least this many words.
@@ -27,6 +29,10 @@ fn words(text: &str) -> Vec<Word> {
     let mut words: Vec<Word> = Vec::new();
     let mut joins = false;
     for (at, c) in text.char_indices() {
+        // What nobody sees parts no words: the model is not shown it (see `prompt`).
+        if is_unseen(c) {
+            continue;
+        }
         let end = at + c.len_utf8();
         let mut folded = c
             .nfkc()
@@ -159,6 +165,21 @@ mod tests {
         check("rent is due weekly on the first day or so", text, None);
         // A part of a word is not the word.
         check("ent is payab", text, None);
+    }
+
+    #[test]
+    fn what_is_not_seen_parts_no_words() {
+        let text = "The pass\u{200b}word is صفحه\u{200c}کلید.\u{e0049}\u{e0050}";
+        check(
+            "the password is صفحه\u{200c}کلید",
+            text,
+            Some("The pass\u{200b}word is صفحه\u{200c}کلید"),
+        );
+        check(
+            "the password is صفحهکلید",
+            text,
+            Some("The pass\u{200b}word is صفحه\u{200c}کلید"),
+        );
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::{io, process::ExitCode};
 
-use super::client::ClientError;
+use super::{client::ClientError, print::shown};
 use crate::config::ConfigError;
 
 /// A command's failure.
@@ -26,7 +26,8 @@ impl Failure {
     pub fn report(self) -> ExitCode {
         match self {
             Self::Told(message) => {
-                eprintln!("error: {message}");
+                // It may quote a file's name, or what answered in the daemon's place.
+                eprintln!("error: {}", shown(&message, true));
                 ExitCode::FAILURE
             }
             Self::Said => ExitCode::FAILURE,

@@ -147,7 +147,7 @@ impl Ingest {
                 }) if path != Path::new("-") => tokio::time::sleep(wait).await,
                 // Nothing else will be sent either.
                 Err(error @ ClientError::NotRunning { .. }) => {
-                    eprintln!("error: {error}");
+                    eprintln!("error: {}", print::shown(&error.to_string(), true));
                     return Err(Failure::Said);
                 }
                 Err(error) => return Err(error.into()),

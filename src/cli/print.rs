@@ -5,6 +5,8 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
+use crate::domain::unseen::is_bidi_control;
+
 /// Standard output, which may be a terminal.
 #[derive(Debug, Clone, Copy)]
 pub struct Out {
@@ -40,9 +42,9 @@ impl Out {
         }
     }
 
-    /// A value for scripts. JSON escapes control characters by itself.
+    /// A value for scripts.
     pub fn json(self, value: &impl Serialize) -> io::Result<()> {
-        let text = serde_json::to_string_pretty(value)?;
+        let text = escaped(&serde_json::to_string_pretty(value)?);
         writeln!(io::stdout().lock(), "{text}")
     }
 
@@ -69,12 +71,21 @@ pub fn shown(text: &str, keep_lines: bool) -> String {
     clean
 }
 
-/// Unicode Standard Annex 9, section 2.
-fn is_bidi_control(c: char) -> bool {
-    matches!(
-        c,
-        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
-    )
+/// JSON in which a terminal finds nothing to obey. JSON itself escapes the control characters below
+/// U+0020 only; U+009B begins a sequence as ESC does. All of them stand inside strings, where an escape
+/// means the same.
+fn escaped(json: &str) -> String {
+    let mut clean = String::with_capacity(json.len());
+    for c in json.chars() {
+        match c {
+            '\n' => clean.push(c),
+            c if c.is_control() || is_bidi_control(c) => {
+                clean.push_str(&format!("\\u{:04x}", u32::from(c)));
+            }
+            c => clean.push(c),
+        }
+    }
+    clean
 }
 
 fn aligned(head: &[&str], rows: &[Vec<String>]) -> Vec<String> {
@@ -152,6 +163,18 @@ mod tests {
         check("\u{202e}txt.exe", "\\u{202e}txt.exe");
         check("naïve – 日本", "naïve – 日本");
         assert_eq!(shown("a\nb", false), "a\\nb");
+    }
+
+    #[test]
+    fn json_for_scripts_is_harmless_on_a_terminal_too() {
+        let value = serde_json::json!({ "name": "\u{9b}2J\u{7f}\u{202e}\u{1b}[2J\n\"ä\"" });
+        let text = escaped(&serde_json::to_string_pretty(&value).unwrap());
+        let harmless = |c: char| c == '\n' || !(c.is_control() || is_bidi_control(c));
+        assert!(text.chars().all(harmless), "{text:?}");
+        assert_eq!(
+            serde_json::from_str::<serde_json::Value>(&text).unwrap(),
+            value
+        );
     }
 
     #[test]
