@@ -33,14 +33,13 @@ use crate::{
     catalog::{Catalog, CatalogError},
     config::AnswerConfig,
     domain::{Answer, Citation, Collection, Component, ConversationId, Evidence, Question},
-    ports::{Embedder, LanguageModel, PortError, VectorStore},
+    ports::{Index, LanguageModel, PortError},
 };
 
 /// What the service is made of.
 pub struct AnswererParts {
     pub catalog: Arc<Catalog>,
-    pub store: Arc<dyn VectorStore>,
-    pub embedder: Arc<dyn Embedder>,
+    pub index: Arc<Index>,
     /// `None`: every answer is extractive.
     pub model: Option<Arc<dyn LanguageModel>>,
     pub config: AnswerConfig,

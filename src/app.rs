@@ -1,6 +1,8 @@
 //! The one place where everything is put together: settings → adapters → guarded ports → services →
 //! what the HTTP edge needs. The only module that names an adapter.
 
+mod generations;
+
 use std::{
     fs::{DirBuilder, File, OpenOptions},
     io,
@@ -14,29 +16,26 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::watch;
 
 use crate::{
-    adapters::{
-        edge::EdgeStore,
-        embed_local::{self, LoadError},
-        ollama::Ollama,
-        qdrant::QdrantStore,
-    },
+    adapters::ollama::Ollama,
     answer::{AnswerError, Answerer, AnswererParts},
     catalog::{Catalog, CatalogError},
     config::{IngestConfig, Loaded, NotAKeyHash, Profile, StoreKind, Upstream, UpstreamKind},
     domain::Component,
     health::{
         Board, ChildSpec, Fallback, Gate, Guarded, Limits, Probe, Supervisor, Url,
-        probes::{count_points, one_token},
+        probes::one_token,
     },
     http,
     ingest::{
-        IngestError, Library, LibraryParts,
+        IngestError, Library, LibraryParts, Reindex,
         extract::Limits as ReadLimits,
         jail::{Confinement, Extractor},
+        reindex::{self, OpenError},
     },
     ports::{Embedder, LanguageModel, PortError, VectorStore},
     shutdown::Shutdown,
 };
+use generations::Places;
 
 /// A search of the embedded store takes milliseconds; one of a busy server may take seconds.
 const STORE_LIMIT: Duration = Duration::from_secs(10);
@@ -67,7 +66,7 @@ pub enum AppError {
     #[error("the language model {name} cannot be used: {reason}")]
     Model { name: String, reason: String },
     #[error(transparent)]
-    Embedder(#[from] LoadError),
+    Index(#[from] OpenError),
     #[error("the program's own file cannot be found, which reading documents needs: {0}")]
     Program(io::Error),
     #[error(transparent)]
@@ -109,20 +108,15 @@ impl App {
                 source,
             })?;
 
-        let embedder = embedder(&loaded, &board)?;
-        let store = store(&loaded, &board, &shutdown)?;
-        match store.open(&embedder.identity()).await {
-            Ok(()) => {}
-            // A store made for other vectors would answer wrongly; one that is away comes back.
-            Err(error @ PortError::Refused { .. }) => return Err(AppError::Store(error)),
-            Err(error) => tracing::warn!(%error, "starting without the vector store"),
-        }
+        let places = places(&loaded, &board, &shutdown)?;
+        let opened = reindex::open(&catalog, &*places, &config.embed.model).await?;
+        let index = Arc::clone(&opened.index);
         let model = language_model(&loaded, &board, &shutdown)?;
 
         let library = Library::start(LibraryParts {
             catalog: Arc::clone(&catalog),
-            store: Arc::clone(&store),
-            embedder: Arc::clone(&embedder),
+            store: Arc::clone(&index) as Arc<dyn VectorStore>,
+            embedder: Arc::clone(&index) as Arc<dyn Embedder>,
             reader: Arc::new(reader(&config.ingest)?),
             home: home.clone(),
             config: config.ingest.clone(),
@@ -130,10 +124,10 @@ impl App {
             cancel: shutdown.token.clone(),
         })
         .await?;
+        let reindex = Reindex::start(&library, places, &config.embed.model, opened).await?;
         let answerer = Answerer::new(AnswererParts {
             catalog: Arc::clone(&catalog),
-            store,
-            embedder,
+            index,
             model,
             config: config.answer.clone(),
             cancel: shutdown.token.clone(),
@@ -141,6 +135,7 @@ impl App {
         })?;
         let state = http::State::new(http::Parts {
             library,
+            reindex,
             answerer,
             board: Arc::clone(&board),
             catalog,
@@ -220,52 +215,34 @@ fn reader(config: &IngestConfig) -> Result<Extractor, AppError> {
     Extractor::of_this_program(limits, confinement).map_err(AppError::Program)
 }
 
-fn embedder(loaded: &Loaded, board: &Arc<Board>) -> Result<Arc<dyn Embedder>, AppError> {
-    let config = &loaded.config.embed;
-    let options = embed_local::Options {
-        threads: config.threads,
-        batch: config.batch,
-    };
-    let embedder = embed_local::load(&loaded.paths.models_dir, &config.model, options)?;
-    let slot = board.slot(Component::Embedder, config.model.clone());
-    if let Err(missing) = embedder.check() {
-        // It is looked for again at each use, so a pull while the daemon runs is enough.
-        tracing::warn!(%missing, "starting without the embedder");
-    }
-    let embedder: Arc<dyn Embedder> = Arc::new(embedder);
-    Ok(Arc::new(Guarded::new(
-        embedder,
-        Gate::new(slot, Limits::call(EMBED_LIMIT)),
-    )))
-}
-
-fn store(
+/// Where the index's generations are, with the store in use probed.
+fn places(
     loaded: &Loaded,
     board: &Arc<Board>,
     shutdown: &Shutdown,
-) -> Result<Arc<dyn VectorStore>, AppError> {
+) -> Result<Arc<Places>, AppError> {
     let config = &loaded.config;
-    let (part, store): (_, Arc<dyn VectorStore>) = match config.store.kind {
-        StoreKind::Edge => (
-            "edge",
-            Arc::new(EdgeStore::new(loaded.paths.home.join("index"))),
-        ),
-        StoreKind::Qdrant => (
-            "qdrant",
-            Arc::new(QdrantStore::new(&config.store).map_err(AppError::Store)?),
-        ),
+    let part = match config.store.kind {
+        StoreKind::Edge => "edge",
+        StoreKind::Qdrant => "qdrant",
     };
-    let gate = Gate::new(
+    let store_gate = Gate::new(
         board.slot(Component::VectorStore, part),
         Limits::call(STORE_LIMIT),
     );
-    let count = count_points(Arc::clone(&store));
-    Probe::new(Arc::clone(&gate), count).start(
+    let embed_gate = Gate::new(
+        board.slot(Component::Embedder, config.embed.model.clone()),
+        Limits::call(EMBED_LIMIT),
+    );
+    let places =
+        Places::new(loaded, Arc::clone(&store_gate), embed_gate).map_err(AppError::Store)?;
+    let places = Arc::new(places);
+    Probe::new(store_gate, Places::check_of_store(&places)).start(
         Duration::from_secs(config.health.interval_s),
         &shutdown.tracker,
         shutdown.token.clone(),
     );
-    Ok(Arc::new(Guarded::new(store, gate)))
+    Ok(places)
 }
 
 /// The upstreams in order, each behind a gate of its own; `None` where none is configured.

@@ -14,6 +14,7 @@ mod connection;
 mod conversations;
 mod documents;
 mod embedded;
+mod generations;
 mod in_work;
 mod incidents;
 mod publication;
@@ -27,6 +28,7 @@ use std::{path::Path, sync::Arc};
 use jiff::Timestamp;
 
 pub use cleanups::Cleanup;
+pub use generations::{ChunkRun, Coverage};
 
 use crate::domain::{
     Chunk, ChunkKey, Collection, Document, DocumentId, Fingerprint, Locator, MediaType, PageReport,

@@ -12,6 +12,7 @@ mod failure;
 mod ingest;
 mod models;
 mod print;
+mod reindex;
 mod search;
 mod serve;
 mod status;
@@ -79,6 +80,7 @@ enum Command {
     Doctor(doctor::Doctor),
     Models(models::Models),
     Config(config::Config),
+    Reindex(reindex::Reindex),
     /// Reads one file in a limited child process; started by the daemon, not by people.
     #[command(hide = true, disable_help_flag = true)]
     Extract {
@@ -156,6 +158,7 @@ async fn run(command: Command, context: Context) -> Result<(), Failure> {
         Command::Doctor(doctor) => doctor.run(context).await,
         Command::Models(models) => models.run(context).await,
         Command::Config(config) => config.run(context).await,
+        Command::Reindex(reindex) => reindex.run(context).await,
         Command::Extract { .. } => unreachable!("main() has run it"),
     }
 }

@@ -8,6 +8,7 @@ pub mod chunk;
 pub mod component;
 pub mod document;
 pub mod embedding;
+pub mod generation;
 pub mod ids;
 pub mod incident;
 pub mod question;
@@ -21,6 +22,7 @@ pub use document::{
     Status, Work,
 };
 pub use embedding::{EmbedderIdentity, Embedding, Fingerprint, SparseVector};
+pub use generation::{Generation, GenerationRole};
 pub use ids::{AnswerId, Collection, ConversationId, DocumentId, IncidentId};
 pub use incident::Incident;
 pub use question::Question;

@@ -9,6 +9,7 @@ mod metrics;
 mod openapi;
 pub mod problem;
 mod rag;
+mod reindex;
 mod serve;
 mod upload;
 mod wire;
@@ -37,7 +38,7 @@ use crate::{
     config::{NotAKeyHash, ServerConfig},
     domain::Collection,
     health::Board,
-    ingest::Library,
+    ingest::{Library, Reindex},
 };
 pub use problem::{Code, Problem};
 pub use serve::serve;
@@ -51,6 +52,7 @@ const SEARCHES_PER_QUESTION: usize = 4;
 /// What the edge is given to work with.
 pub struct Parts {
     pub library: Arc<Library>,
+    pub reindex: Arc<Reindex>,
     pub answerer: Arc<Answerer>,
     pub board: Arc<Board>,
     pub catalog: Arc<Catalog>,
@@ -90,6 +92,10 @@ impl State {
 
     fn library(&self) -> &Arc<Library> {
         &self.0.parts.library
+    }
+
+    fn reindex(&self) -> &Arc<Reindex> {
+        &self.0.parts.reindex
     }
 
     fn answerer(&self) -> &Arc<Answerer> {
@@ -152,6 +158,9 @@ pub fn router(state: State) -> Router {
         .routes(routes!(rag::query))
         .routes(routes!(rag::context))
         .routes(routes!(rag::context_search))
+        .routes(routes!(reindex::report, reindex::begin))
+        .routes(routes!(reindex::roll_back))
+        .routes(routes!(reindex::drop_kept))
         .routes(routes!(health::health))
         .routes(routes!(health::incidents))
         .routes(routes!(health::incident))

@@ -12,6 +12,7 @@ mod originals;
 mod patience;
 mod pipeline;
 pub mod reader;
+pub mod reindex;
 mod removal;
 mod shared;
 mod upload;
@@ -26,6 +27,7 @@ use serde::Serialize;
 
 pub use library::{Library, LibraryParts};
 pub use reader::Reader;
+pub use reindex::Reindex;
 pub use upload::Upload;
 
 use crate::{

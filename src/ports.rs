@@ -5,12 +5,14 @@
 
 pub mod embedder;
 pub mod fakes;
+pub mod index;
 pub mod language_model;
 pub mod vector_store;
 
 use std::time::Duration;
 
 pub use embedder::{EmbedKind, Embedder};
+pub use index::{Beside, Found, Generations, Index, Pair};
 pub use language_model::{
     Alternative, ChatEvent, ChatRequest, ChatStream, Finish, LanguageModel, Message, Role,
     TokenLogprob,

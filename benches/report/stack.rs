@@ -26,7 +26,7 @@ use griot::{
         extract::{ExtractError, Limits, extract},
         jail::{Confinement, Extractor},
     },
-    ports::{EmbedKind, Embedder, Point, VectorStore},
+    ports::{EmbedKind, Embedder, Index, Pair, Point, VectorStore},
 };
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
@@ -151,8 +151,10 @@ impl Shelf {
         store.open(&embedder.identity()).await?;
         let answerer = Answerer::new(AnswererParts {
             catalog: Arc::clone(&catalog),
-            store: Arc::clone(&store) as Arc<dyn VectorStore>,
-            embedder: Arc::clone(&embedder),
+            index: Index::new(Pair {
+                store: Arc::clone(&store) as Arc<dyn VectorStore>,
+                embedder: Arc::clone(&embedder),
+            }),
             model: None,
             config: stack.config.answer.clone(),
             cancel: CancellationToken::new(),
@@ -364,8 +366,10 @@ impl Intake {
         let (cancel, tracker) = (CancellationToken::new(), TaskTracker::new());
         let answerer = Answerer::new(AnswererParts {
             catalog: Arc::clone(&catalog),
-            store: Arc::clone(&store),
-            embedder: Arc::clone(&embedder),
+            index: Index::new(Pair {
+                store: Arc::clone(&store),
+                embedder: Arc::clone(&embedder),
+            }),
             model: None,
             config: stack.config.answer.clone(),
             cancel: cancel.clone(),

@@ -3,7 +3,7 @@
 //! Turns port types into those of `griot-edge` and its blocking calls into tasks of the blocking pool.
 //! What has been begun there ends, also when its caller has gone away: at most a search or one batch.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{io, path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
 use griot_edge::{EdgeError, EdgeIndex, Entry, Hit, Identity, Key, Only};
@@ -26,6 +26,16 @@ pub struct EdgeStore {
     index: Mutex<Option<Arc<EdgeIndex>>>,
 }
 
+/// What is in a store's folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Recorded {
+    Nothing,
+    /// An index that opens.
+    Made(EmbedderIdentity),
+    /// An index that does not, for a reason that does not pass.
+    Damaged(String),
+}
+
 impl EdgeStore {
     /// A store in `folder`, which [`VectorStore::open`] makes where it is missing. Nothing is read yet.
     #[must_use]
@@ -45,6 +55,66 @@ impl EdgeStore {
     pub async fn optimize_if_worth(&self) -> Result<bool, PortError> {
         self.run(|index| index.optimize_if_worth(WORTH_A_GRAPH))
             .await
+    }
+
+    /// What is in the folder. Makes nothing; what opens stays open.
+    ///
+    /// # Errors
+    /// [`PortError::Unavailable`] where that cannot be told now.
+    pub async fn recorded(&self) -> Result<Recorded, PortError> {
+        let folder = self.folder.clone();
+        let recorded =
+            match tokio::task::spawn_blocking(move || griot_edge::recorded(&folder)).await {
+                Ok(Ok(None)) => return Ok(Recorded::Nothing),
+                Ok(Ok(Some(identity))) => EmbedderIdentity {
+                    model: identity.model,
+                    dimension: identity.dimension,
+                    max_tokens: 0,
+                },
+                Ok(Err(EdgeError::Io { source, .. }))
+                    if source.kind() == io::ErrorKind::InvalidData =>
+                {
+                    return Ok(Recorded::Damaged(source.to_string()));
+                }
+                Ok(Err(error)) => return Err(port_error(error)),
+                Err(error) => return Err(PortError::unavailable(Component::VectorStore, error)),
+            };
+        match self.open_index(&recorded).await {
+            Ok(_) => Ok(Recorded::Made(recorded)),
+            Err(EdgeError::Broken { reason, .. }) => Ok(Recorded::Damaged(reason)),
+            Err(error) => Err(port_error(error)),
+        }
+    }
+
+    /// Closes it once the calls that have begun have ended; it can be opened again.
+    pub async fn close(&self) {
+        *self.index.lock().await = None;
+    }
+
+    /// Opens the index, once.
+    async fn open_index(&self, identity: &EmbedderIdentity) -> Result<Arc<EdgeIndex>, EdgeError> {
+        let asked = Identity {
+            model: identity.model.clone(),
+            dimension: identity.dimension,
+        };
+        let mut slot = self.index.lock().await;
+        if let Some(index) = &*slot {
+            if *index.identity() == asked {
+                return Ok(Arc::clone(index));
+            }
+            return Err(EdgeError::OtherIdentity {
+                folder: self.folder.clone(),
+                recorded: index.identity().clone(),
+                asked,
+            });
+        }
+        let folder = self.folder.clone();
+        let opened = tokio::task::spawn_blocking(move || EdgeIndex::open(&folder, &asked)).await;
+        let index = opened.map_err(|ended| EdgeError::Broken {
+            doing: "open",
+            reason: ended.to_string(),
+        })??;
+        Ok(Arc::clone(slot.insert(Arc::new(index))))
     }
 
     /// Runs a blocking call of the opened index.
@@ -123,25 +193,10 @@ fn scored(hit: Hit) -> ScoredPoint {
 #[async_trait]
 impl VectorStore for EdgeStore {
     async fn open(&self, identity: &EmbedderIdentity) -> Result<(), PortError> {
-        let asked = Identity {
-            model: identity.model.clone(),
-            dimension: identity.dimension,
-        };
-        let mut slot = self.index.lock().await;
-        if let Some(index) = &*slot {
-            if *index.identity() == asked {
-                return Ok(());
-            }
-            return Err(port_error(EdgeError::OtherIdentity {
-                folder: self.folder.clone(),
-                recorded: index.identity().clone(),
-                asked,
-            }));
+        match self.open_index(identity).await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(port_error(error)),
         }
-        let folder = self.folder.clone();
-        let index = blocking(move || EdgeIndex::open(&folder, &asked)).await?;
-        *slot = Some(Arc::new(index));
-        Ok(())
     }
 
     async fn upsert(&self, points: Vec<Point>) -> Result<(), PortError> {

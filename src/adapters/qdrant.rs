@@ -141,6 +141,32 @@ impl QdrantStore {
         }
     }
 
+    /// What the collection was made for, if there is one.
+    ///
+    /// # Errors
+    /// [`PortError::Refused`] where it is not ours, and as for any call.
+    pub async fn recorded(&self) -> Result<Option<EmbedderIdentity>, PortError> {
+        match self.info().await? {
+            Some(info) => self.made_for(&info).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Removes the collection, if there is one.
+    ///
+    /// # Errors
+    /// As for any call.
+    pub async fn remove(&self) -> Result<(), PortError> {
+        // Asked first: a server of before 1.16 would remove one that is not ours.
+        if self.recorded().await?.is_some() {
+            self.client
+                .delete_collection(&self.collection)
+                .await
+                .map_err(|error| self.failed(error))?;
+        }
+        Ok(())
+    }
+
     /// Makes the collection.
     async fn create(&self, identity: &EmbedderIdentity) -> Result<(), PortError> {
         let mut dense = VectorsConfigBuilder::default();
@@ -168,22 +194,35 @@ impl QdrantStore {
             .map_err(|error| self.failed(error))
     }
 
-    /// Whether the collection is ours and was made for these vectors.
-    fn check(&self, info: &CollectionInfo, identity: &EmbedderIdentity) -> Result<(), PortError> {
+    /// What the collection was made for.
+    fn made_for(&self, info: &CollectionInfo) -> Result<EmbedderIdentity, PortError> {
         let metadata = info.config.as_ref().map(|config| &config.metadata);
         let value = |key| metadata.and_then(|metadata| metadata.get(key));
         let model = value(MODEL).and_then(|value| value.as_str());
         let dimension = value(DIMENSION)
             .and_then(qdrant_client::qdrant::Value::as_integer)
             .and_then(|dimension| usize::try_from(dimension).ok());
+        match (model, dimension) {
+            (Some(model), Some(dimension)) => Ok(EmbedderIdentity {
+                model: model.clone(),
+                dimension,
+                max_tokens: 0,
+            }),
+            _ => Err(refused(format!(
+                "the Qdrant collection {:?} was not made by griot, or by a server older than 1.16; set \
+                 `store.collection` to a name that is free",
+                self.collection
+            ))),
+        }
+    }
+
+    /// Whether the collection is ours and was made for these vectors.
+    fn check(&self, info: &CollectionInfo, identity: &EmbedderIdentity) -> Result<(), PortError> {
+        let EmbedderIdentity {
+            model, dimension, ..
+        } = self.made_for(info)?;
         let name = &self.collection;
-        let (Some(model), Some(dimension)) = (model, dimension) else {
-            return Err(refused(format!(
-                "the Qdrant collection {name:?} was not made by griot, or by a server older than \
-                 1.16; set `store.collection` to a name that is free"
-            )));
-        };
-        if model.as_str() == identity.model && dimension == identity.dimension {
+        if model == identity.model && dimension == identity.dimension {
             return Ok(());
         }
         Err(refused(format!(

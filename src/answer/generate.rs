@@ -23,7 +23,8 @@ use crate::{
         Timings, Usage,
     },
     ports::{
-        ChatEvent, ChatRequest, EmbedKind, LanguageModel, Message, PortError, Role, TokenLogprob,
+        ChatEvent, ChatRequest, EmbedKind, Embedder as _, LanguageModel, Message, PortError, Role,
+        TokenLogprob,
     },
 };
 
@@ -323,12 +324,7 @@ impl Answerer {
         if item.scores.dense.is_none() {
             texts.push(item.text.clone());
         }
-        let vectors = self
-            .parts
-            .embedder
-            .embed(texts, EmbedKind::Query)
-            .await
-            .ok()?;
+        let vectors = self.parts.index.embed(texts, EmbedKind::Query).await.ok()?;
         let near_quote = cosine(vectors.first()?, vectors.get(1)?);
         let near_passage = match item.scores.dense {
             Some(cosine) => cosine,

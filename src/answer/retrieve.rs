@@ -15,7 +15,9 @@ use super::{
 use crate::{
     catalog::Passage,
     domain::{ChunkKey, Collection, Component, Evidence, Scores, bm25},
-    ports::{EmbedKind, Filter, PortError, QueryVector, ScoredPoint, SearchRequest},
+    ports::{
+        EmbedKind, Embedder as _, Filter, Pair, PortError, QueryVector, ScoredPoint, SearchRequest,
+    },
 };
 
 /// Hits asked for on each side before fusing. Beyond 100 nothing changed on SciFact.
@@ -66,15 +68,15 @@ impl Answerer {
             collection: collection.cloned(),
             document: None,
         };
-        let lexical = self.parts.store.search(SearchRequest {
+        // Both, once: whatever takes their place meanwhile is for the next question.
+        let Pair { embedder, store } = self.parts.index.ready()?;
+        let lexical = store.search(SearchRequest {
             vector: QueryVector::Sparse(bm25::Bm25::default().query(query)),
             filter: filter.clone(),
             limit: DEPTH,
         });
         let dense = async {
-            let vectors = self
-                .parts
-                .embedder
+            let vectors = embedder
                 .embed(vec![query.to_owned()], EmbedKind::Query)
                 .await?;
             let Some(vector) = vectors.into_iter().next() else {
@@ -89,7 +91,7 @@ impl Answerer {
                 filter,
                 limit: DEPTH,
             };
-            self.parts.store.search(request).await
+            store.search(request).await
         };
         let (dense, lexical) = tokio::join!(dense, lexical);
         let lexical = lexical?;
@@ -199,7 +201,7 @@ impl Answerer {
         let mut left = self.parts.config.evidence_tokens;
         let mut spans = Vec::new();
         for (passage, candidate) in passages {
-            let tokens = self.parts.embedder.count_tokens(&passage.text);
+            let tokens = self.parts.index.count_tokens(&passage.text);
             // The best passage is always given, even where it alone is over the budget.
             if tokens > left && !spans.is_empty() {
                 continue;
@@ -230,14 +232,14 @@ impl Answerer {
             .iter()
             .filter(|near| near.locator.page == span.first.locator.page)
         {
-            if self.parts.embedder.count_tokens(&passage.text) + span.tokens > WIDENED {
+            if self.parts.index.count_tokens(&passage.text) + span.tokens > WIDENED {
                 continue;
             }
             span.start = span.start.min(passage.locator.start);
             span.end = span.end.max(passage.locator.end);
             span.ordinals.0 = span.ordinals.0.min(passage.key.ordinal);
             span.ordinals.1 = span.ordinals.1.max(passage.key.ordinal);
-            span.tokens += self.parts.embedder.count_tokens(&passage.text);
+            span.tokens += self.parts.index.count_tokens(&passage.text);
         }
         Ok(())
     }

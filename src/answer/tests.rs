@@ -14,7 +14,7 @@ use crate::{
         PageReport, PageState, Question, Sha256Hash, bm25::Bm25,
     },
     ports::{
-        EmbedKind, Embedder, LanguageModel, Point, Role, VectorStore,
+        EmbedKind, Embedder, Index, LanguageModel, Pair, Point, Role, VectorStore,
         fakes::{Gate, HashEmbedder, MemoryStore, Script, ScriptedModel, Trouble},
     },
 };
@@ -57,8 +57,10 @@ impl World {
         let (tracker, cancel) = (TaskTracker::new(), CancellationToken::new());
         let answerer = Answerer::new(AnswererParts {
             catalog: Arc::clone(&catalog),
-            store: Arc::clone(&store) as Arc<dyn VectorStore>,
-            embedder: Arc::clone(&embedder) as Arc<dyn Embedder>,
+            index: Index::new(Pair {
+                store: Arc::clone(&store) as Arc<dyn VectorStore>,
+                embedder: Arc::clone(&embedder) as Arc<dyn Embedder>,
+            }),
             model: Some(Arc::clone(&model) as Arc<dyn LanguageModel>),
             config,
             cancel: cancel.clone(),

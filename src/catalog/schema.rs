@@ -12,7 +12,7 @@ const APPLICATION_ID: i64 = 0x6772_6954;
 
 /// Entry `n` takes a file from version `n` to `n + 1` (`PRAGMA user_version`). Append only: entries
 /// that were released never change.
-const MIGRATIONS: [&str; 2] = [V1, V2];
+const MIGRATIONS: [&str; 3] = [V1, V2, GENERATIONS];
 
 /// `documents.status` knows no `processing`: being in work is a matter of the running process alone,
 /// so a row that was in work when the process died reads `queued` at the next start.
@@ -124,6 +124,28 @@ CREATE TABLE cleanups (
 const V2: &str = "
 ALTER TABLE chunks ADD COLUMN embedded BLOB CHECK (length(embedded) = 16);
 CREATE INDEX chunks_by_embedded ON chunks (embedded) WHERE embedded IS NOT NULL;
+";
+
+/// Which indexes there are, at most one of each role but `dropped`, and what those hold that are not in
+/// use. A file of before has one that is not noted; it is at the next start.
+const GENERATIONS: &str = "
+CREATE TABLE generations (
+    number    INTEGER PRIMARY KEY AUTOINCREMENT,
+    model     TEXT    NOT NULL,
+    dimension INTEGER NOT NULL,
+    role      TEXT    NOT NULL CHECK (role IN ('building', 'active', 'kept', 'dropped')),
+    complete  INTEGER NOT NULL,
+    made_at   INTEGER NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX generations_by_role ON generations (role) WHERE role <> 'dropped';
+CREATE TABLE indexed (
+    generation INTEGER NOT NULL REFERENCES generations (number) ON DELETE CASCADE,
+    document   BLOB    NOT NULL REFERENCES documents (id) ON DELETE CASCADE,
+    revision   INTEGER NOT NULL,
+    cut        INTEGER NOT NULL,
+    PRIMARY KEY (generation, document)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX indexed_by_document ON indexed (document);
 ";
 
 /// Looks at a file that is there already, read-only.

@@ -120,6 +120,33 @@ async fn look(context: &Context, loaded: &Loaded, findings: &mut Vec<Finding>) {
         findings.push(qdrant(config).await);
     }
     findings.push(daemon(context, config).await);
+    findings.extend(index(context).await);
+}
+
+/// What the daemon says about its index, where it should be known.
+async fn index(context: &Context) -> Option<Finding> {
+    #[derive(serde::Deserialize)]
+    struct Health {
+        index: Index,
+    }
+    #[derive(serde::Deserialize)]
+    struct Index {
+        model: String,
+        notice: Option<String>,
+    }
+    let client = context.client().ok()?;
+    let request = client
+        .request(Method::GET, &["api", "health"])
+        .timeout(PATIENCE);
+    let Health { index } = client.json(request).await.ok()?;
+    Some(match index.notice {
+        None => Finding::ok("index", format!("made with {}", index.model)),
+        Some(notice) => Finding::note(
+            "index",
+            notice,
+            "`griot reindex --status` says how it is; `griot reindex` goes over to `embed.model`",
+        ),
+    })
 }
 
 /// Whether a folder can be written to; where it is not there yet, whether it can be made.

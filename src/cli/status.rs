@@ -18,8 +18,20 @@ struct Health {
     status: String,
     components: Vec<Component>,
     incidents_open: u32,
+    /// Absent in daemons of before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    index: Option<Index>,
     version: String,
     uptime_s: u64,
+}
+
+/// The vector index.
+#[derive(Debug, Serialize, Deserialize)]
+struct Index {
+    activity: String,
+    model: String,
+    configured_model: String,
+    notice: Option<String>,
 }
 
 /// One part. Words stay words here, so that a newer daemon's can be shown too.
@@ -97,6 +109,13 @@ fn show(context: &Context, health: &Health, incidents: &[Incident]) -> Result<()
         ],
         &rows,
     )?;
+    if let Some(notice) = health
+        .index
+        .as_ref()
+        .and_then(|index| index.notice.as_ref())
+    {
+        out.line(&format!("index: {notice}"))?;
+    }
     for incident in incidents
         .iter()
         .filter(|incident| incident.closed.is_none())

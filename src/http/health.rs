@@ -15,11 +15,12 @@ use super::{
     State,
     extract::{Path, Query, parsed},
     problem::{Code, Problem},
-    wire,
+    reindex, wire,
 };
 use crate::{
     domain::{Component, IncidentId},
     health::{BreakerState, ComponentReport, ComponentState, HealthReport, Overall},
+    ingest::reindex::Standing,
 };
 
 /// Incidents shown, unless the request says otherwise, and at most.
@@ -87,13 +88,39 @@ pub struct Health {
     status: Overall,
     components: Vec<ComponentHealth>,
     incidents_open: u32,
+    index: IndexHealth,
     version: &'static str,
     uptime_s: u64,
 }
 
-impl From<HealthReport> for Health {
-    fn from(report: HealthReport) -> Self {
+/// The vector index: whose vectors it holds, and what is done about it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct IndexHealth {
+    #[schema(schema_with = reindex::activity)]
+    activity: &'static str,
+    /// The embedding model that answers.
+    model: String,
+    /// The one that the settings name.
+    configured_model: String,
+    /// What a person should know and do; null while all is well.
+    notice: Option<String>,
+}
+
+impl From<Standing> for IndexHealth {
+    fn from(standing: Standing) -> Self {
         Self {
+            activity: standing.activity.as_str(),
+            model: standing.model,
+            configured_model: standing.configured,
+            notice: standing.notice,
+        }
+    }
+}
+
+impl Health {
+    fn new(report: HealthReport, index: Standing) -> Self {
+        Self {
+            index: index.into(),
             status: report.status,
             components: report
                 .components
@@ -112,7 +139,10 @@ impl From<HealthReport> for Health {
 #[utoipa::path(get, path = "/api/health", tag = "health",
     responses((status = 200, description = "As of now", body = Health)))]
 pub async fn health(Shared(state): Shared<State>) -> axum::Json<Health> {
-    axum::Json(state.board().report().into())
+    axum::Json(Health::new(
+        state.board().report(),
+        state.reindex().standing(),
+    ))
 }
 
 /// A short word.

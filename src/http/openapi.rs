@@ -94,6 +94,7 @@ fn applies(code: Code, path: &str, operation: &Operation) -> bool {
     let has_input = has_body || operation.parameters.is_some();
     let is_rag = path.starts_with("/api/rag/");
     let is_library = path.starts_with("/api/knowledge/");
+    let is_reindex = path.starts_with("/api/reindex");
     let takes_in = path.ends_with("/upload") || path.ends_with("/process");
     match code {
         Code::Malformed
@@ -112,7 +113,11 @@ fn applies(code: Code, path: &str, operation: &Operation) -> bool {
         Code::TextNotFound => path.ends_with("/text"),
         Code::IncidentNotFound => path.starts_with("/api/incidents/"),
         Code::TooManyQuestions => is_rag,
-        Code::Unavailable | Code::StorageFull | Code::Stopping => is_rag || is_library,
+        Code::Conflict => is_reindex,
+        Code::NothingKept => path.starts_with("/api/reindex/"),
+        Code::Unavailable | Code::StorageFull | Code::Stopping => {
+            is_rag || is_library || is_reindex
+        }
         Code::NotReady => path == "/readyz",
     }
 }

@@ -11,7 +11,12 @@ use axum::{
 };
 use serde::Serialize;
 
-use crate::{answer::AnswerError, catalog::CatalogError, ingest::IngestError, ports::PortError};
+use crate::{
+    answer::AnswerError,
+    catalog::CatalogError,
+    ingest::{IngestError, reindex::ReindexError},
+    ports::PortError,
+};
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $variant:ident = $status:ident, $name:literal, $title:literal;)+) => {
@@ -57,7 +62,11 @@ codes! {
     /// It is not processed yet, or could not be read.
     TextNotFound = NOT_FOUND, "text-not-found", "This document has no stored text";
     IncidentNotFound = NOT_FOUND, "incident-not-found", "There is no such incident";
+    /// There is no earlier index to go back to.
+    NothingKept = NOT_FOUND, "nothing-kept", "No earlier index is kept";
     MethodNotAllowed = METHOD_NOT_ALLOWED, "method-not-allowed", "This method does not work here";
+    /// Something that can be done once at a time is being done.
+    Conflict = CONFLICT, "conflict", "Something else is under way";
     /// The body stopped coming.
     RequestTimedOut = REQUEST_TIMEOUT, "request-timed-out", "The request did not arrive in time";
     TooLarge = PAYLOAD_TOO_LARGE, "too-large", "The request is larger than allowed";
@@ -381,6 +390,19 @@ impl From<IngestError> for Problem {
             IngestError::Port(error) => error.into(),
             other @ IngestError::Io { .. } => Self::internal(&other),
             IngestError::Stopping => stopping(),
+        }
+    }
+}
+
+impl From<ReindexError> for Problem {
+    fn from(error: ReindexError) -> Self {
+        match error {
+            ReindexError::Busy(_) | ReindexError::NothingToDo { .. } => {
+                Self::new(Code::Conflict, error.to_string())
+            }
+            ReindexError::NothingKept => Self::new(Code::NothingKept, error.to_string()),
+            ReindexError::Model { .. } => Self::new(Code::Unavailable, error.to_string()),
+            ReindexError::Ingest(error) => error.into(),
         }
     }
 }

@@ -41,6 +41,7 @@ pub struct ChunkSize {
 pub struct Chunker {
     counts: TokenCounts,
     size: ChunkSize,
+    epoch: u64,
 }
 
 /// What embedder and words' index see of a chunk.
@@ -53,6 +54,8 @@ impl Chunker {
     /// For chunks that `embedder` reads whole.
     #[must_use]
     pub fn new(embedder: Arc<dyn Embedder>, size: ChunkSize) -> Self {
+        // First: where the model is exchanged in between, the chunker is known to be of the old one.
+        let epoch = embedder.epoch();
         let read = embedder
             .identity()
             .max_tokens
@@ -62,7 +65,14 @@ impl Chunker {
         Self {
             counts: TokenCounts::new(embedder),
             size: ChunkSize { tokens, overlap },
+            epoch,
         }
+    }
+
+    /// The embedder's, when the chunker was made.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.epoch
     }
 
     /// The chunks of a document, in the order of its text. None when it holds no letter and no digit.

@@ -36,7 +36,7 @@ pub struct LibraryParts {
 
 /// The documents and what is done with them. Made once; shared by all who serve.
 pub struct Library {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
 }
 
 impl Library {

@@ -51,6 +51,8 @@ struct Prepared {
     sparse: Vec<SparseVector>,
     /// The vector of each chunk whose very text was embedded before; the others are to be embedded.
     known: Vec<Option<Embedding>>,
+    /// The embedder's, from before it was cut: vectors of another one belong to another index.
+    epoch: u64,
     /// Its share of [`TEXT_IN_WORK`].
     _room: OwnedSemaphorePermit,
 }

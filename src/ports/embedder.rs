@@ -17,8 +17,14 @@ pub enum EmbedKind {
 /// Turns texts into vectors of unit length.
 #[async_trait]
 pub trait Embedder: Send + Sync {
-    /// Which model this is. Constant for the life of the value.
+    /// Which model this is. Constant as long as [`Self::epoch`] is.
     fn identity(&self) -> EmbedderIdentity;
+
+    /// How often the model behind this value was exchanged. Vectors of two epochs belong to different
+    /// indexes.
+    fn epoch(&self) -> u64 {
+        0
+    }
 
     /// Tokens of `text` as this model counts them, its special tokens not included. Runs on the
     /// caller's thread and takes microseconds; where the model's tokenizer is not at hand it is an

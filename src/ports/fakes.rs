@@ -14,12 +14,14 @@
 
 mod embedder;
 mod gate;
+mod generations;
 mod language_model;
 mod store;
 mod trouble;
 
 pub use embedder::HashEmbedder;
 pub use gate::Gate;
+pub use generations::MemoryGenerations;
 pub use language_model::{Script, ScriptedModel};
 pub use store::MemoryStore;
 pub use trouble::Trouble;

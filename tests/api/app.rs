@@ -12,10 +12,11 @@ use griot::{
     health::Board,
     http,
     ingest::{
-        Library, LibraryParts, Reader,
+        Library, LibraryParts, Reader, Reindex,
         extract::{Engine, ExtractError, Extracted, ExtractedPage, Progress},
+        reindex,
     },
-    ports::fakes::{Gate, HashEmbedder, MemoryStore, Script, ScriptedModel},
+    ports::fakes::{Gate, HashEmbedder, MemoryGenerations, Script, ScriptedModel},
     shutdown::{DRAIN, Shutdown},
     telemetry,
 };
@@ -34,12 +35,30 @@ pub const QUESTION: &str = "When is rent payable?";
 pub const ANSWER: &str = "Rent is payable on the first day of each month.";
 
 /// Settings of one test's daemon.
-#[derive(Default)]
 pub struct Settings {
     pub server: ServerConfig,
     pub ingest: IngestConfig,
     /// The model waits here before its answer's last word.
     pub gate: Option<Gate>,
+    /// A home that is there already.
+    pub home: Option<Arc<tempfile::TempDir>>,
+    /// The indexes, where they shall outlive this daemon.
+    pub generations: Option<Arc<MemoryGenerations>>,
+    /// `embed.model`.
+    pub model: String,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            server: ServerConfig::default(),
+            ingest: IngestConfig::default(),
+            gate: None,
+            home: None,
+            generations: None,
+            model: "hash-of-words".to_owned(),
+        }
+    }
 }
 
 /// A running daemon. Dropped, it stops.
@@ -48,9 +67,11 @@ pub struct TestApp {
     pub library: Arc<Library>,
     pub model: Arc<ScriptedModel>,
     pub embedder: Arc<HashEmbedder>,
+    #[allow(dead_code, reason = "read by tests/api, not by tests/cli")]
+    pub generations: Arc<MemoryGenerations>,
     #[allow(dead_code, reason = "read by tests/cli, which shares this file")]
     pub board: Arc<Board>,
-    pub home: tempfile::TempDir,
+    pub home: Arc<tempfile::TempDir>,
     client: reqwest::Client,
     key: Option<String>,
     openapi: Value,
@@ -101,11 +122,20 @@ impl TestApp {
     }
 
     pub async fn with(settings: Settings) -> Self {
-        let home = tempfile::tempdir().unwrap();
+        let home = settings
+            .home
+            .unwrap_or_else(|| Arc::new(tempfile::tempdir().unwrap()));
         let shutdown = Shutdown::new();
         let catalog = Arc::new(Catalog::open(&home.path().join("catalog.sqlite")).unwrap());
-        let store = Arc::new(MemoryStore::new());
-        let embedder = Arc::new(HashEmbedder::new());
+        let generations = settings.generations.unwrap_or_else(|| {
+            let models = [("hash-of-words", 64), ("other-words", 48)];
+            MemoryGenerations::new(&models)
+        });
+        let opened = reindex::open(&catalog, &*generations, &settings.model)
+            .await
+            .unwrap();
+        let index = Arc::clone(&opened.index);
+        let embedder = generations.hash_embedder(&settings.model).unwrap();
         let gate = settings.gate.clone();
         let model = Arc::new(ScriptedModel::answering(move |request| {
             let Some(format) = &request.format else {
@@ -124,8 +154,8 @@ impl TestApp {
         }));
         let library = Library::start(LibraryParts {
             catalog: Arc::clone(&catalog),
-            store: Arc::clone(&store) as _,
-            embedder: Arc::clone(&embedder) as _,
+            store: Arc::clone(&index) as _,
+            embedder: Arc::clone(&index) as _,
             reader: Arc::new(PlainText),
             home: home.path().to_owned(),
             config: settings.ingest.clone(),
@@ -134,10 +164,17 @@ impl TestApp {
         })
         .await
         .unwrap();
+        let reindex = Reindex::start(
+            &library,
+            Arc::clone(&generations) as _,
+            &settings.model,
+            opened,
+        )
+        .await
+        .unwrap();
         let answerer = Answerer::new(AnswererParts {
             catalog: Arc::clone(&catalog),
-            store,
-            embedder: Arc::clone(&embedder) as _,
+            index: Arc::clone(&index),
             model: Some(Arc::clone(&model) as _),
             config: AnswerConfig {
                 threshold: 0.0,
@@ -150,6 +187,7 @@ impl TestApp {
         let board = Board::new();
         let state = http::State::new(http::Parts {
             library: Arc::clone(&library),
+            reindex,
             answerer,
             board: Arc::clone(&board),
             catalog,
@@ -170,6 +208,7 @@ impl TestApp {
             library,
             model,
             embedder,
+            generations,
             board,
             home,
             client: reqwest::Client::builder().no_proxy().build().unwrap(),

@@ -6,5 +6,6 @@ mod health;
 mod knowledge;
 mod problems;
 mod query;
+mod reindex;
 mod schema;
 mod stop;

@@ -4,7 +4,7 @@
 use std::{env, path::Path, process::Command};
 
 use griot::{
-    adapters::edge::EdgeStore,
+    adapters::edge::{EdgeStore, Recorded},
     domain::DocumentId,
     ports::{Filter, PortError, VectorStore},
 };
@@ -174,7 +174,38 @@ async fn damaged_files_are_an_error_and_no_crash() {
     let store = EdgeStore::new(folder.path().to_owned());
     let error = store.open(&identity()).await.unwrap_err();
     assert!(matches!(error, PortError::Unavailable { .. }), "{error}");
+    let found = store.recorded().await.unwrap();
+    assert!(matches!(found, Recorded::Damaged(_)), "{found:?}");
     std::fs::write(folder.path().join("identity.json"), "no JSON").unwrap();
+    let found = store.recorded().await.unwrap();
+    assert!(matches!(found, Recorded::Damaged(_)), "{found:?}");
     let error = store.open(&identity()).await.unwrap_err();
     assert!(error.to_string().contains("identity.json"), "{error}");
+}
+
+#[tokio::test]
+async fn what_is_in_a_folder_is_told_without_making_anything() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("index");
+    let store = EdgeStore::new(place.clone());
+    assert_eq!(store.recorded().await.unwrap(), Recorded::Nothing);
+    assert!(!place.exists());
+    store.open(&identity()).await.unwrap();
+    let found = store.recorded().await.unwrap();
+    let Recorded::Made(made) = found else {
+        panic!("{found:?}");
+    };
+    assert_eq!(
+        (made.model, made.dimension),
+        (identity().model, identity().dimension)
+    );
+    // In use by another is not damaged.
+    let second = EdgeStore::new(place.clone());
+    let error = second.recorded().await.unwrap_err();
+    assert!(matches!(error, PortError::Unavailable { .. }), "{error}");
+    store.close().await;
+    assert!(matches!(
+        second.recorded().await.unwrap(),
+        Recorded::Made(_)
+    ));
 }

@@ -64,6 +64,16 @@ impl Daemon {
             .unwrap()
     }
 
+    pub async fn post(&self, path: &str, body: &Value) -> reqwest::Response {
+        let request = self.client.post(format!("{}{path}", self.url));
+        request.json(body).send().await.unwrap()
+    }
+
+    pub async fn delete(&self, path: &str) -> reqwest::Response {
+        let request = self.client.delete(format!("{}{path}", self.url));
+        request.send().await.unwrap()
+    }
+
     pub async fn ask(&self, question: &str) -> Value {
         let request = self.client.post(format!("{}/api/rag/query", self.url));
         request

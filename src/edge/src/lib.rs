@@ -64,6 +64,14 @@ pub struct Hit {
     pub score: f32,
 }
 
+/// What the index in `folder` was made for, if there is one. Opens nothing.
+///
+/// # Errors
+/// [`EdgeError::Io`] when what is recorded there cannot be read.
+pub fn recorded(folder: &Path) -> Result<Option<Identity>, EdgeError> {
+    identity::read(folder)
+}
+
 /// An open index. Searches run side by side; writers take turns.
 #[derive(Debug)]
 pub struct EdgeIndex {

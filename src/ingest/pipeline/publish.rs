@@ -115,6 +115,10 @@ async fn attempt(shared: &Arc<Shared>, group: &[Embedded]) -> Result<(), Setback
     let mut current = Vec::with_capacity(group.len());
     for one in group {
         let id = one.prepared.claim.id;
+        if one.prepared.epoch != shared.embedder.epoch() {
+            // The index was exchanged on the way. It goes back to the queue with its claim.
+            continue;
+        }
         let visible = shared.catalog.call(move |c| c.visible_revision(id)).await?;
         // Deleted meanwhile, or published by an attempt whose end was not seen.
         if visible.is_some_and(|visible| visible < one.prepared.publication.revision) {

@@ -62,6 +62,10 @@ pub(super) async fn run(
         patience = Patience::default();
         // Where one document waited there may be more, for those who read beside this.
         shared.wake.notify_one();
+        if chunker.epoch() != shared.embedder.epoch() {
+            // Another model counts other tokens.
+            chunker = Chunker::new(Arc::clone(&shared.embedder), size);
+        }
         let (outcome, back) = prepare(&shared, &room, claim, document, chunker).await;
         chunker = back;
         if let Outcome::Prepared(prepared) = outcome {
@@ -153,6 +157,7 @@ async fn cut(
     mut chunker: Chunker,
 ) -> (Outcome, Chunker) {
     let id = claim.id;
+    let epoch = chunker.epoch();
     let revision = document.revision + 1;
     let name = document.name.clone();
     let cutting = tokio::task::spawn_blocking(move || {
@@ -204,6 +209,7 @@ async fn cut(
         publication,
         sparse,
         known,
+        epoch,
         _room: room,
     };
     if prepared.publication.chunks.is_empty() {

@@ -8,7 +8,10 @@ use std::sync::{
 use async_trait::async_trait;
 use unicode_segmentation::UnicodeSegmentation;
 
-use super::trouble::{Mood, Trouble};
+use super::{
+    gate::Gate,
+    trouble::{Mood, Trouble},
+};
 use crate::{
     domain::{Component, EmbedderIdentity, Embedding, bm25},
     ports::{EmbedKind, Embedder, PortError},
@@ -21,6 +24,8 @@ pub struct HashEmbedder {
     identity: EmbedderIdentity,
     mood: Mood,
     embedded: AtomicUsize,
+    /// Calls that still pass, and the gate that the others wait at. Held for a look only.
+    gate: Mutex<Option<(usize, Gate)>>,
     /// Kinds in the order of the calls. Held for a push or a clone only.
     calls: Mutex<Vec<(EmbedKind, usize)>>,
 }
@@ -53,6 +58,7 @@ impl HashEmbedder {
             identity,
             mood: Mood::good(Component::Embedder),
             embedded: AtomicUsize::new(0),
+            gate: Mutex::default(),
             calls: Mutex::default(),
         }
     }
@@ -65,6 +71,24 @@ impl HashEmbedder {
     /// Ends the trouble; hanging calls go on.
     pub fn recover(&self) {
         self.mood.set(None);
+    }
+
+    /// Calls to `embed` wait at `gate` once `more` others have passed.
+    pub fn hold_after(&self, more: usize, gate: &Gate) {
+        *self.gate.lock().expect("no holder of this lock panics") = Some((more, gate.clone()));
+    }
+
+    /// The gate, when it is this call's turn to wait.
+    fn held(&self) -> Option<Gate> {
+        let mut gate = self.gate.lock().expect("no holder of this lock panics");
+        match gate.as_mut() {
+            Some((0, gate)) => Some(gate.clone()),
+            Some((more, _)) => {
+                *more -= 1;
+                None
+            }
+            None => None,
+        }
     }
 
     /// Texts embedded so far.
@@ -133,6 +157,9 @@ impl Embedder for HashEmbedder {
             .lock()
             .expect("no holder of this lock panics")
             .push((kind, texts.len()));
+        if let Some(gate) = self.held() {
+            gate.pass().await;
+        }
         self.mood.check().await?;
         self.embedded.fetch_add(texts.len(), Ordering::SeqCst);
         Ok(texts.iter().map(|text| self.vector(text)).collect())

@@ -67,6 +67,12 @@ impl MemoryStore {
         self.state().points.keys().copied().collect()
     }
 
+    /// What it was opened for first.
+    #[must_use]
+    pub fn made_for(&self) -> Option<EmbedderIdentity> {
+        self.state().identity.clone()
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("no holder of this lock panics")
     }
