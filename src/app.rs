@@ -59,6 +59,12 @@ pub enum AppError {
     Home { path: PathBuf, source: io::Error },
     #[error("another griot uses the folder {path}; stop it, or name another folder in GRIOT_HOME")]
     InUse { path: PathBuf },
+    #[error(
+        "a restore into {path} was not finished; run `griot restore` again, or remove {path}/{} to go on \
+         with what is there",
+        crate::backup::UNFINISHED
+    )]
+    HalfRestored { path: PathBuf },
     #[error("the catalog in {path} cannot be opened: {source}")]
     Catalog { path: PathBuf, source: CatalogError },
     #[error("the vector store cannot be used: {0}")]
@@ -91,7 +97,10 @@ impl App {
     ) -> Result<Self, AppError> {
         let Loaded { config, paths, .. } = &loaded;
         let home = &paths.home;
-        let lock = lock(home)?;
+        let lock = lock_home(home)?;
+        if home.join(crate::backup::UNFINISHED).exists() {
+            return Err(AppError::HalfRestored { path: home.clone() });
+        }
         let catalog_path = home.join("catalog.sqlite");
         let catalog = open_catalog(catalog_path).await?;
         let board = Board::new();
@@ -141,6 +150,7 @@ impl App {
             catalog,
             server: config.server.clone(),
             default_collection: config.ingest.default_collection.clone(),
+            settings_file: Some(paths.config_file.clone()),
             metrics,
         })?;
         Ok(Self {
@@ -163,8 +173,11 @@ impl App {
     }
 }
 
-/// Makes the home folder, for its owner only, and takes it for this process.
-fn lock(home: &Path) -> Result<File, AppError> {
+/// Makes the home folder, for its owner only, and takes it for this process, until the file is dropped.
+///
+/// # Errors
+/// [`AppError::InUse`] where a daemon runs in it.
+pub fn lock_home(home: &Path) -> Result<File, AppError> {
     let failed = |source| AppError::Home {
         path: home.to_owned(),
         source,

@@ -19,6 +19,7 @@ mod in_work;
 mod incidents;
 mod publication;
 mod schema;
+mod snapshot;
 #[cfg(test)]
 mod tests;
 mod words;
@@ -28,7 +29,8 @@ use std::{path::Path, sync::Arc};
 use jiff::Timestamp;
 
 pub use cleanups::Cleanup;
-pub use generations::{ChunkRun, Coverage};
+pub use generations::{ChunkRun, Coverage, forget_index};
+pub use snapshot::{Contents, Snapshot, inspect};
 
 use crate::domain::{
     Chunk, ChunkKey, Collection, Document, DocumentId, Fingerprint, Locator, MediaType, PageReport,

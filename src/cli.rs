@@ -4,6 +4,7 @@
 //! Exit codes: 0 done, 1 failed, 2 wrong usage.
 
 mod ask;
+mod backup;
 mod client;
 mod config;
 mod docs;
@@ -13,6 +14,7 @@ mod ingest;
 mod models;
 mod print;
 mod reindex;
+mod restore;
 mod search;
 mod serve;
 mod status;
@@ -81,6 +83,8 @@ enum Command {
     Models(models::Models),
     Config(config::Config),
     Reindex(reindex::Reindex),
+    Backup(backup::Backup),
+    Restore(restore::Restore),
     /// Reads one file in a limited child process; started by the daemon, not by people.
     #[command(hide = true, disable_help_flag = true)]
     Extract {
@@ -159,6 +163,8 @@ async fn run(command: Command, context: Context) -> Result<(), Failure> {
         Command::Models(models) => models.run(context).await,
         Command::Config(config) => config.run(context).await,
         Command::Reindex(reindex) => reindex.run(context).await,
+        Command::Backup(backup) => backup.run(context).await,
+        Command::Restore(restore) => restore.run(context).await,
         Command::Extract { .. } => unreachable!("main() has run it"),
     }
 }

@@ -1,6 +1,7 @@
 //! The HTTP edge: routes, limits, who may call, and errors as problems. It turns requests into calls
 //! of the services and their results into the shapes of the contract; it decides nothing else.
 
+mod backup;
 mod extract;
 mod guard;
 mod health;
@@ -14,7 +15,7 @@ mod serve;
 mod upload;
 mod wire;
 
-use std::{any::Any, sync::Arc, time::Duration};
+use std::{any::Any, path::PathBuf, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -59,6 +60,8 @@ pub struct Parts {
     pub server: ServerConfig,
     /// Where documents go when the request names no collection.
     pub default_collection: Collection,
+    /// Goes into backups, where it is there.
+    pub settings_file: Option<PathBuf>,
     pub metrics: PrometheusHandle,
 }
 
@@ -71,6 +74,7 @@ struct Shared {
     guard: guard::Guard,
     questions: Arc<Semaphore>,
     searches: Semaphore,
+    backups: Arc<Semaphore>,
     openapi: std::sync::OnceLock<Arc<OpenApi>>,
 }
 
@@ -85,6 +89,7 @@ impl State {
             guard: guard::Guard::new(&parts.server)?,
             questions: Arc::new(Semaphore::new(questions)),
             searches: Semaphore::new(questions * SEARCHES_PER_QUESTION),
+            backups: Arc::new(Semaphore::new(1)),
             openapi: std::sync::OnceLock::new(),
             parts,
         })))
@@ -130,6 +135,14 @@ impl State {
         &self.0.searches
     }
 
+    fn backups(&self) -> Arc<Semaphore> {
+        Arc::clone(&self.0.backups)
+    }
+
+    fn settings_file(&self) -> Option<&PathBuf> {
+        self.0.parts.settings_file.as_ref()
+    }
+
     fn openapi(&self) -> Arc<OpenApi> {
         Arc::clone(
             self.0
@@ -158,6 +171,7 @@ pub fn router(state: State) -> Router {
         .routes(routes!(rag::query))
         .routes(routes!(rag::context))
         .routes(routes!(rag::context_search))
+        .routes(routes!(backup::backup))
         .routes(routes!(reindex::report, reindex::begin))
         .routes(routes!(reindex::roll_back))
         .routes(routes!(reindex::drop_kept))

@@ -6,6 +6,7 @@
 pub mod chunk;
 pub mod extract;
 mod folder;
+mod held;
 pub mod jail;
 mod library;
 mod originals;
@@ -25,6 +26,7 @@ use std::{
 
 use serde::Serialize;
 
+pub use held::Held;
 pub use library::{Library, LibraryParts};
 pub use reader::Reader;
 pub use reindex::Reindex;

@@ -17,11 +17,13 @@ const TABLE: &[(&str, &[&str])] = &[
     ("health", &["domain", "ports", "catalog"]),
     ("ingest", &["domain", "ports", "catalog", "config"]),
     ("answer", &["domain", "ports", "catalog", "config"]),
+    ("backup", &["domain", "catalog", "ingest"]),
     ("adapters", &["domain", "ports", "config"]),
     (
         "http",
         &[
-            "domain", "ports", "health", "catalog", "ingest", "answer", "config", "shutdown",
+            "domain", "ports", "health", "catalog", "ingest", "answer", "backup", "config",
+            "shutdown",
         ],
     ),
     (
@@ -32,6 +34,8 @@ const TABLE: &[(&str, &[&str])] = &[
             "config",
             "weights",
             "health",
+            "catalog",
+            "backup",
             "ingest",
             "answer",
             "http",

@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -24,6 +24,7 @@ const BUSY: Duration = Duration::from_secs(10);
 /// One connection that writes and a few that read. In WAL mode neither side waits for the other.
 #[derive(Debug)]
 pub(super) struct Connections {
+    path: PathBuf,
     /// Never held across an `.await`: catalog methods block and run on blocking threads.
     writer: Mutex<Connection>,
     readers: [Mutex<Connection>; READERS],
@@ -56,6 +57,7 @@ impl Connections {
             Ok(Mutex::new(connection))
         };
         Ok(Self {
+            path: path.to_owned(),
             writer: Mutex::new(writer),
             readers: [reader()?, reader()?, reader()?, reader()?],
             next: AtomicUsize::new(0),
@@ -92,6 +94,11 @@ impl Connections {
             .writer()
             .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
         Ok(busy == 0)
+    }
+
+    /// A connection of its own for what takes long, so that no reader is missing meanwhile.
+    pub(super) fn another(&self) -> Result<Connection, CatalogError> {
+        connect(&self.path)
     }
 
     /// Makes the file full once it has grown by `more` pages.

@@ -1,7 +1,7 @@
 //! The documents' rows: recorded, listed, queued, failed. What is in work is told from memory, by
 //! `in_work`.
 
-use rusqlite::{OptionalExtension, Row, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::{
     Catalog, CatalogError, Listing, NewDocument, Recorded, Totals,
@@ -163,31 +163,32 @@ impl Catalog {
 
     /// Counts over all documents. Those in work count as queued.
     pub fn totals(&self) -> Result<Totals, CatalogError> {
-        self.connections.read(|t| {
-            let totals = t
-                .prepare_cached(
-                    "SELECT count(*), count(*) FILTER (WHERE status = 'queued'), \
-                     count(*) FILTER (WHERE status = 'searchable'), \
-                     count(*) FILTER (WHERE status = 'failed'), coalesce(sum(chunks), 0) \
-                     FROM documents",
-                )?
-                .query_row([], |row| {
-                    Ok(Totals {
-                        documents: count(row, 0)?,
-                        queued: count(row, 1)?,
-                        searchable: count(row, 2)?,
-                        failed: count(row, 3)?,
-                        chunks: count(row, 4)?,
-                    })
-                })?;
-            Ok(totals)
-        })
+        self.connections.read(|t| totals(t))
     }
 
     fn shown(&self, mut document: Document) -> Document {
         self.in_work.show_in(&mut document);
         document
     }
+}
+
+pub(super) fn totals(connection: &Connection) -> Result<Totals, CatalogError> {
+    let totals = connection
+        .prepare_cached(
+            "SELECT count(*), count(*) FILTER (WHERE status = 'queued'), \
+             count(*) FILTER (WHERE status = 'searchable'), \
+             count(*) FILTER (WHERE status = 'failed'), coalesce(sum(chunks), 0) FROM documents",
+        )?
+        .query_row([], |row| {
+            Ok(Totals {
+                documents: count(row, 0)?,
+                queued: count(row, 1)?,
+                searchable: count(row, 2)?,
+                failed: count(row, 3)?,
+                chunks: count(row, 4)?,
+            })
+        })?;
+    Ok(totals)
 }
 
 fn insert(t: &Transaction<'_>, new: &NewDocument) -> Result<DocumentId, CatalogError> {

@@ -5,7 +5,9 @@
 //! is being built, and of one that is kept, each document that it holds is noted with its revision; so
 //! what it lacks can be told at any time, after a kill too.
 
-use rusqlite::{OptionalExtension, Row, Transaction, params};
+use std::path::Path;
+
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::{
     Catalog, CatalogError,
@@ -339,4 +341,18 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Generation> {
         complete: row.get(4)?,
         made_at: time(row, 5)?,
     })
+}
+
+/// Forgets every generation in a catalog's file that nobody has open: the indexes are not where it is
+/// going.
+pub fn forget_index(path: &Path) -> Result<(), CatalogError> {
+    let connection = Connection::open(path)?;
+    let knows_generations = connection
+        .prepare("SELECT 1 FROM sqlite_schema WHERE name = 'generations'")?
+        .exists([])?;
+    if knows_generations {
+        connection.pragma_update(None, "foreign_keys", true)?;
+        connection.execute_batch("DELETE FROM indexed; DELETE FROM generations;")?;
+    }
+    connection.close().map_err(|(_, error)| error.into())
 }

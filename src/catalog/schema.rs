@@ -12,7 +12,7 @@ const APPLICATION_ID: i64 = 0x6772_6954;
 
 /// Entry `n` takes a file from version `n` to `n + 1` (`PRAGMA user_version`). Append only: entries
 /// that were released never change.
-const MIGRATIONS: [&str; 3] = [V1, V2, GENERATIONS];
+pub(super) const MIGRATIONS: [&str; 3] = [V1, V2, GENERATIONS];
 
 /// `documents.status` knows no `processing`: being in work is a matter of the running process alone,
 /// so a row that was in work when the process died reads `queued` at the next start.
@@ -176,19 +176,52 @@ pub(super) fn refuse_foreign(path: &Path) -> Result<(), CatalogError> {
     }
 }
 
+/// Refuses a file with triggers or views that no entry of [`MIGRATIONS`] up to its version wrote: they
+/// would run as if they were ours.
+///
+/// # Errors
+/// [`CatalogError::Damaged`].
+pub(super) fn refuse_strange_code(connection: &Connection) -> Result<(), CatalogError> {
+    const CODE: &str = "SELECT name, sql FROM sqlite_schema WHERE type IN ('trigger', 'view') \
+         ORDER BY name";
+    let code = |connection: &Connection| -> Result<Vec<(String, String)>, CatalogError> {
+        let rows = connection
+            .prepare(CODE)?
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect::<Result<_, _>>()?;
+        Ok(rows)
+    };
+    let mut ours = Connection::open_in_memory()?;
+    migrate_to(&mut ours, version(connection)?.unsigned_abs() as usize)?;
+    if code(connection)? == code(&ours)? {
+        Ok(())
+    } else {
+        Err(CatalogError::Damaged(
+            "it holds triggers or views that griot did not write".to_owned(),
+        ))
+    }
+}
+
 /// Brings a file to the current version, all steps in one transaction.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), CatalogError> {
+    migrate_to(connection, MIGRATIONS.len())
+}
+
+/// Brings a file to version `wanted`, at most the current one.
+pub(super) fn migrate_to(connection: &mut Connection, wanted: usize) -> Result<(), CatalogError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let found = version(&transaction)?;
-    for step in MIGRATIONS.iter().skip(found.unsigned_abs() as usize) {
-        transaction.execute_batch(step)?;
+    let found = version(&transaction)?.unsigned_abs() as usize;
+    if found < wanted {
+        for step in &MIGRATIONS[found..wanted] {
+            transaction.execute_batch(step)?;
+        }
+        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+        transaction.pragma_update(None, "user_version", wanted as i64)?;
     }
-    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-    transaction.pragma_update(None, "user_version", MIGRATIONS.len() as i64)?;
     transaction.commit()?;
     Ok(())
 }
 
-fn version(connection: &Connection) -> Result<i64, rusqlite::Error> {
+pub(super) fn version(connection: &Connection) -> Result<i64, rusqlite::Error> {
     connection.pragma_query_value(None, "user_version", |row| row.get(0))
 }

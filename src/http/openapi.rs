@@ -113,10 +113,10 @@ fn applies(code: Code, path: &str, operation: &Operation) -> bool {
         Code::TextNotFound => path.ends_with("/text"),
         Code::IncidentNotFound => path.starts_with("/api/incidents/"),
         Code::TooManyQuestions => is_rag,
-        Code::Conflict => is_reindex,
+        Code::Conflict => path == "/api/backup" || is_reindex,
         Code::NothingKept => path.starts_with("/api/reindex/"),
         Code::Unavailable | Code::StorageFull | Code::Stopping => {
-            is_rag || is_library || is_reindex
+            is_rag || is_library || is_reindex || path == "/api/backup"
         }
         Code::NotReady => path == "/readyz",
     }

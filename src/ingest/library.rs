@@ -10,7 +10,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    Accepted, IngestError, Original, Receipt, Taken, Upload, folder, originals::Originals,
+    Accepted, Held, IngestError, Original, Receipt, Taken, Upload, folder, originals::Originals,
     pipeline, reader::Reader, removal, shared::Shared, upload::blocking,
 };
 use crate::{
@@ -54,9 +54,10 @@ impl Library {
             cancel,
         } = parts;
         let shared = blocking(move || {
+            Held::remove_leftovers(&home)?;
             let originals = Originals::open(&home)?;
             let shared = Arc::new(Shared::new(
-                catalog, store, embedder, reader, originals, config, tracker, cancel,
+                catalog, store, embedder, reader, home, originals, config, tracker, cancel,
             ));
             removal::remove_orphans(&shared)?;
             shared.begun_before(shared.catalog.unfinished()?);
@@ -199,6 +200,22 @@ impl Library {
             media_type: document.media_type,
             bytes: document.bytes,
         })
+    }
+
+    /// Holds this moment of the library for a backup: what was acknowledged before is in it, and what is
+    /// deleted while it is read stays until then. Uploads and deletes wait for the blink of it.
+    ///
+    /// # Errors
+    /// [`IngestError::DiskFull`] when there is no room for a second catalog.
+    pub async fn hold(&self) -> Result<Held, IngestError> {
+        let stay = self.shared.originals.stay().await;
+        let shared = Arc::clone(&self.shared);
+        blocking(move || {
+            let (held, snapshot) = Held::begin(&shared.home, &shared.catalog)?;
+            drop(stay);
+            held.finish(snapshot)
+        })
+        .await
     }
 
     /// Waits until a document is searchable or failed, or the daemon stops.

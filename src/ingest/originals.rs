@@ -7,9 +7,10 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{Mutex, MutexGuard, OwnedRwLockWriteGuard, RwLock, RwLockReadGuard};
 
 use super::IngestError;
 use crate::domain::Sha256Hash;
@@ -25,6 +26,15 @@ pub(super) struct Originals {
     /// Whoever decides whether a file stays (an upload that finds it there, a delete that finds it
     /// superfluous) holds its lock until the catalog says so too.
     locks: [Mutex<()>; LOCKS],
+    /// Held for reading with each of `locks`, and for writing by whoever needs all files to stay.
+    all: Arc<RwLock<()>>,
+}
+
+/// The right to place or remove one file.
+#[derive(Debug)]
+pub(super) struct Locked<'a> {
+    _one: MutexGuard<'a, ()>,
+    _all: RwLockReadGuard<'a, ()>,
 }
 
 impl Originals {
@@ -48,6 +58,7 @@ impl Originals {
             originals,
             incoming,
             locks: std::array::from_fn(|_| Mutex::new(())),
+            all: Arc::default(),
         })
     }
 
@@ -59,14 +70,24 @@ impl Originals {
 
     /// Where the file with these bytes is, if it is.
     pub(super) fn path(&self, sha256: Sha256Hash) -> PathBuf {
-        let name = sha256.to_string();
-        let (folder, rest) = name.split_at(2);
-        self.originals.join(folder).join(rest)
+        path_in(&self.originals, sha256)
     }
 
     /// The right to place or remove the file with these bytes.
-    pub(super) async fn lock(&self, sha256: Sha256Hash) -> MutexGuard<'_, ()> {
-        self.locks[usize::from(sha256.0[0]) % LOCKS].lock().await
+    pub(super) async fn lock(&self, sha256: Sha256Hash) -> Locked<'_> {
+        // This order, everywhere: whoever waits for one file holds up none that has its own.
+        let one = self.locks[usize::from(sha256.0[0]) % LOCKS].lock().await;
+        let all = self.all.read().await;
+        Locked {
+            _one: one,
+            _all: all,
+        }
+    }
+
+    /// While the value lives no file is placed or removed: what the catalog names is there. Uploads and
+    /// deletes wait at their last step.
+    pub(super) async fn stay(&self) -> OwnedRwLockWriteGuard<()> {
+        Arc::clone(&self.all).write_owned().await
     }
 
     /// Whether the file is there in its full length.
@@ -144,6 +165,13 @@ impl Originals {
         }
         Ok(all)
     }
+}
+
+/// Where the file with these bytes stands in a folder of originals.
+pub(super) fn path_in(folder: &Path, sha256: Sha256Hash) -> PathBuf {
+    let name = sha256.to_string();
+    let (first, rest) = name.split_at(2);
+    folder.join(first).join(rest)
 }
 
 /// Makes names in a folder durable.

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -28,6 +29,7 @@ pub(super) struct Shared {
     pub(super) store: Arc<dyn VectorStore>,
     pub(super) embedder: Arc<dyn Embedder>,
     pub(super) reader: Arc<dyn Reader>,
+    pub(super) home: PathBuf,
     pub(super) originals: Originals,
     pub(super) config: IngestConfig,
     pub(super) tracker: TaskTracker,
@@ -62,6 +64,7 @@ impl Shared {
         store: Arc<dyn VectorStore>,
         embedder: Arc<dyn Embedder>,
         reader: Arc<dyn Reader>,
+        home: PathBuf,
         originals: Originals,
         config: IngestConfig,
         tracker: TaskTracker,
@@ -72,6 +75,7 @@ impl Shared {
             store,
             embedder,
             reader,
+            home,
             originals,
             config,
             tracker,

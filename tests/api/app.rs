@@ -193,6 +193,7 @@ impl TestApp {
             catalog,
             server: settings.server,
             default_collection: settings.ingest.default_collection,
+            settings_file: Some(home.path().join("griot.toml")),
             metrics: telemetry::metrics(),
         })
         .unwrap();

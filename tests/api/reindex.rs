@@ -11,6 +11,7 @@ use std::{
 };
 
 use griot::{
+    backup,
     catalog::{Catalog, Listing},
     domain::{ChunkKey, DocumentId, EmbedderIdentity},
     ports::{
@@ -22,7 +23,7 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::app::{Settings, TestApp};
+use crate::app::{ANSWER, LEASE, QUESTION, Settings, TestApp};
 
 const OLD: &str = "hash-of-words";
 const NEW: &str = "other-words";
@@ -438,6 +439,50 @@ async fn chunks_too_long_for_the_new_model_are_cut_anew() {
     assert_eq!(app.library.wait(short.id).await.unwrap().revision, 1);
     check_answered(&app, "maple").await;
     while !disk.held(1).is_superset(&disk.wanted()) {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// The whole way of a backup: the same question, the same answer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restored_library_answers_at_once_and_then_as_before() {
+    let disk = Disk::new();
+    let app = disk.start(OLD).await;
+    app.ingest("lease.txt", LEASE).await;
+    fill(&app, &["maple", "birch"]).await;
+    let ask = async |app: &TestApp| {
+        let reply = app
+            .post("/api/rag/query", &json!({ "question": QUESTION }))
+            .await;
+        assert_eq!(reply.status, StatusCode::OK, "{}", reply.text());
+        reply.json()
+    };
+    let before = ask(&app).await;
+    assert_eq!(before["degraded"], json!([]));
+    let archive = app.get("/api/backup").await.body;
+    disk.kill(app).await;
+
+    let second = Disk::new();
+    let settings = second.home.path().join("x/griot.toml");
+    backup::restore(&*archive, second.home.path(), &settings).unwrap();
+    second.generations.memory(0).trouble(Trouble::Unavailable);
+    let app = second.start(OLD).await;
+    let health = app.get("/api/health").await.json();
+    assert_eq!(health["index"]["activity"], "filling", "{health}");
+    let by_words = ask(&app).await;
+    assert_eq!(by_words["degraded"], json!(["vector_store"]), "{by_words}");
+    assert!(by_words["answer"].as_str().unwrap().starts_with(ANSWER));
+    // Something new comes while it is filled.
+    let form = reqwest::multipart::Form::new()
+        .part("file", crate::app::file("new.txt", "Elms stand here."));
+    assert_eq!(app.upload(form).await.status, StatusCode::ACCEPTED);
+    second.generations.memory(0).recover();
+    until_idle(&app).await;
+    let after = ask(&app).await;
+    for part in ["answer", "supported", "degraded", "citations", "evidence"] {
+        assert_eq!(after[part], before[part], "{part}");
+    }
+    while !second.held(0).is_superset(&second.wanted()) {
         tokio::task::yield_now().await;
     }
 }

@@ -4,6 +4,7 @@
 #[path = "../api/app.rs"]
 #[expect(dead_code, reason = "shared with tests/api, which uses all of it")]
 mod app;
+mod backup;
 
 use std::{fmt::Write, path::Path, process::Stdio};
 
