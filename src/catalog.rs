@@ -17,6 +17,8 @@ mod embedded;
 mod generations;
 mod in_work;
 mod incidents;
+#[cfg(test)]
+mod migrations;
 mod publication;
 mod schema;
 mod snapshot;

@@ -157,13 +157,7 @@ pub(super) fn refuse_foreign(path: &Path) -> Result<(), CatalogError> {
     if empty {
         return Ok(());
     }
-    let connection = Connection::open_with_flags(
-        path,
-        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
-    )?;
-    let application: i64 =
-        connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
-    let found = version(&connection)?;
+    let (application, found) = marks(path)?;
     let known = MIGRATIONS.len() as i64;
     if found > known && application == APPLICATION_ID {
         Err(CatalogError::Newer { found, known })
@@ -174,6 +168,29 @@ pub(super) fn refuse_foreign(path: &Path) -> Result<(), CatalogError> {
     } else {
         Ok(())
     }
+}
+
+/// `PRAGMA application_id` and `PRAGMA user_version` of a file.
+///
+/// Out of its first page where no log is beside it, since even opening it to read only would make one.
+fn marks(path: &Path) -> Result<(i64, i64), CatalogError> {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    let mut uri = "file:".to_owned();
+    for byte in path.as_os_str().as_encoded_bytes() {
+        uri.push_str(&format!("%{byte:02x}"));
+    }
+    if std::fs::metadata(log).map_or(true, |log| log.len() == 0) {
+        uri.push_str("?immutable=1");
+    }
+    let connection = Connection::open_with_flags(
+        uri,
+        OpenFlags::SQLITE_OPEN_READ_ONLY
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX
+            | OpenFlags::SQLITE_OPEN_URI,
+    )?;
+    let application = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    Ok((application, version(&connection)?))
 }
 
 /// Refuses a file with triggers or views that no entry of [`MIGRATIONS`] up to its version wrote: they
