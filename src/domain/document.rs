@@ -14,24 +14,48 @@ pub enum MediaType {
     Pdf,
     #[serde(rename = "application/vnd.openxmlformats-officedocument.wordprocessingml.document")]
     Docx,
+    #[serde(rename = "application/vnd.openxmlformats-officedocument.presentationml.presentation")]
+    Pptx,
+    #[serde(rename = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")]
+    Xlsx,
+    #[serde(rename = "application/vnd.oasis.opendocument.text")]
+    Odt,
+    #[serde(rename = "application/rtf")]
+    Rtf,
+    #[serde(rename = "application/epub+zip")]
+    Epub,
+    /// One electronic mail.
+    #[serde(rename = "message/rfc822")]
+    Eml,
     #[serde(rename = "text/markdown")]
     Markdown,
     #[serde(rename = "text/html")]
     Html,
     #[serde(rename = "text/csv")]
     Csv,
+    /// One value, or one on each line.
+    #[serde(rename = "application/json")]
+    Json,
+    /// Also source code, which has no media type of its own.
     #[serde(rename = "text/plain")]
     Text,
 }
 
 impl MediaType {
     /// Every kind, for tables and tests.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 13] = [
         Self::Pdf,
         Self::Docx,
+        Self::Pptx,
+        Self::Xlsx,
+        Self::Odt,
+        Self::Rtf,
+        Self::Epub,
+        Self::Eml,
         Self::Markdown,
         Self::Html,
         Self::Csv,
+        Self::Json,
         Self::Text,
     ];
 
@@ -41,9 +65,18 @@ impl MediaType {
         match self {
             Self::Pdf => "application/pdf",
             Self::Docx => "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+            Self::Pptx => {
+                "application/vnd.openxmlformats-officedocument.presentationml.presentation"
+            }
+            Self::Xlsx => "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+            Self::Odt => "application/vnd.oasis.opendocument.text",
+            Self::Rtf => "application/rtf",
+            Self::Epub => "application/epub+zip",
+            Self::Eml => "message/rfc822",
             Self::Markdown => "text/markdown",
             Self::Html => "text/html",
             Self::Csv => "text/csv",
+            Self::Json => "application/json",
             Self::Text => "text/plain",
         }
     }

@@ -235,9 +235,20 @@ pub async fn original(
         Some(MediaType::Pdf) => "application/pdf",
         // Without a charset: the original is in whatever encoding it came in.
         Some(MediaType::Text) => "text/plain",
-        Some(MediaType::Docx | MediaType::Markdown | MediaType::Html | MediaType::Csv) | None => {
-            "application/octet-stream"
-        }
+        Some(
+            MediaType::Docx
+            | MediaType::Pptx
+            | MediaType::Xlsx
+            | MediaType::Odt
+            | MediaType::Rtf
+            | MediaType::Epub
+            | MediaType::Eml
+            | MediaType::Markdown
+            | MediaType::Html
+            | MediaType::Csv
+            | MediaType::Json,
+        )
+        | None => "application/octet-stream",
     };
     let body = Body::from_stream(ReaderStream::with_capacity(original.file, ORIGINAL_CHUNK));
     Ok((

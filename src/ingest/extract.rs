@@ -19,15 +19,25 @@ mod csv;
 mod decode;
 mod docx;
 mod draft;
+mod eml;
+mod epub;
 mod glance;
 mod html;
 mod inline;
+mod json;
 mod markdown;
+mod numbers;
+mod odt;
+mod ooxml;
 mod package;
+mod pages;
 mod pdf;
+mod pptx;
+mod rtf;
 mod sniff;
 mod table;
 mod text;
+mod xlsx;
 mod xml;
 
 pub use glance::{GLANCE, glance};
@@ -62,6 +72,13 @@ pub fn extract(
     let extracted = match sniff::media_type(bytes, name)? {
         MediaType::Pdf => pdf::extract(bytes, limits, progress)?,
         MediaType::Docx => docx::extract(bytes, limits)?,
+        MediaType::Pptx => pptx::extract(bytes, limits, progress)?,
+        MediaType::Xlsx => xlsx::extract(bytes, limits, progress)?,
+        MediaType::Odt => odt::extract(bytes, limits)?,
+        MediaType::Rtf => rtf::extract(bytes, limits)?,
+        MediaType::Epub => epub::extract(bytes, limits)?,
+        MediaType::Eml => eml::extract(bytes, limits)?,
+        MediaType::Json => json::extract(bytes, limits)?,
         MediaType::Markdown => markdown::extract(bytes, limits)?,
         MediaType::Html => html::extract(bytes, limits)?,
         MediaType::Csv => csv::extract(bytes, limits)?,
@@ -217,8 +234,22 @@ pub enum Engine {
     Unpdf,
     /// DOCX.
     Docx,
-    /// HTML.
+    /// DOCX that the reader above cannot read whole.
+    DocxRs,
+    /// PPTX.
+    Pptx,
+    /// XLSX.
+    Xlsx,
+    /// ODT.
+    Odt,
+    /// RTF.
+    Rtf,
+    /// HTML, and the chapters of EPUB.
     Html,
+    /// Mail, whose parts are decoded and, where they are HTML, read as that.
+    Eml,
+    /// JSON.
+    Json,
     /// Markdown, CSV and plain text, which need decoding only.
     Text,
 }

@@ -1,7 +1,7 @@
 //! Each format: a document beside everything that is expected of it.
 
 use crate::{
-    make::{self, docx, lines, p, p_with},
+    make::{self, docx, lines, p, p_with, shape},
     read, show,
 };
 
@@ -246,4 +246,198 @@ fn pdf_that_needs_a_password() {
         "x.pdf",
         "application/pdf\npage 1 text 0..14 by Unpdf\n---\nNot so secret.",
     );
+}
+
+#[test]
+fn slides_are_pages() {
+    let first = [
+        shape("body", &["Text of the first."]),
+        shape("title", &["Rivers"]),
+        shape("ftr", &["Confidential"]),
+    ]
+    .concat();
+    let third = [
+        shape("body", &["No title here."]),
+        shape("ftr", &["Confidential"]),
+    ]
+    .concat();
+    let parts = make::pptx_parts(&[&first, "", &third], "Speak slowly.");
+    check(
+        &make::package(&parts),
+        "x.pptx",
+        "application/vnd.openxmlformats-officedocument.presentationml.presentation\n\
+         page 1 text 0..62 by Pptx\n\
+         page 2 empty 62..62 by Pptx\n\
+         page 3 text 64..78 by Pptx\n\
+         1 Rivers at \"Rivers\\n\\nText\"\n\
+         1 Slide 2 at \"No title her\"\n\
+         1 Slide 3 at \"No title her\"\n\
+         ---\n\
+         Rivers\n\nText of the first.\n\nConfidential\n\nNotes: Speak slowly.\n\nNo title here.",
+    );
+}
+
+#[test]
+fn sheets_are_pages() {
+    let costs = r#"<sheetData>
+        <row r="1"><c r="A1" t="s"><v>0</v></c><c r="B1" t="s"><v>1</v></c><c r="C1" t="s"><v>2</v></c></row>
+        <row r="2"><c r="A2" t="s"><v>3</v></c><c r="B2" s="1"><v>45356</v></c><c r="C2" s="2"><v>0.125</v></c></row>
+        <row r="3"><c r="B3" s="1"><v>45387</v></c><c r="C3"><v>7</v></c></row></sheetData>
+        <mergeCells count="1"><mergeCell ref="A2:A3"/></mergeCells>"#;
+    let secret = r#"<sheetData><row><c t="str"><v>hidden</v></c></row></sheetData>"#;
+    let styles = r#"<numFmts><numFmt numFmtId="165" formatCode="0.0%"/></numFmts><cellXfs><xf numFmtId="0"/><xf numFmtId="14"/><xf numFmtId="165"/></cellXfs>"#;
+    let parts = make::xlsx_parts(
+        &[
+            ("Costs", "visible", costs),
+            ("Secret", "hidden", secret),
+            ("Empty", "visible", ""),
+        ],
+        &["Item", "Paid", "Share", "Rent"],
+        styles,
+    );
+    check(
+        &make::package(&parts),
+        "x.xlsx",
+        "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet\n\
+         page 1 text 0..101 by Xlsx\n\
+         page 2 empty 101..101 by Xlsx\n\
+         1 Costs at \"Item | Paid \"\n\
+         1 Empty at \"\"\n\
+         ---\n\
+         Item | Paid | Share\nItem: Rent; Paid: 2024-03-05; Share: 12.5%\nItem: Rent; Paid: 2024-04-05; Share: 7",
+    );
+}
+
+#[test]
+fn open_document_text() {
+    let styles = r#"<office:master-styles><style:master-page><style:header><text:p>Ref. 4711/B</text:p></style:header><style:footer><text:p>7</text:p></style:footer></style:master-page></office:master-styles>"#;
+    let automatic = r#"<style:style style:name="P1" style:parent-style-name="Title"/>
+        <style:style style:name="T1"><style:text-properties text:display="none"/></style:style>
+        <text:list-style style:name="L1"><text:list-level-style-number text:level="1" style:num-format="1" style:num-suffix="."/><text:list-level-style-bullet text:level="2"/></text:list-style>"#;
+    let body = r#"<text:tracked-changes><text:changed-region><text:deletion><text:p>gone</text:p></text:deletion></text:changed-region></text:tracked-changes>
+        <text:h text:outline-level="1">Find<text:span>ings</text:span></text:h>
+        <text:p>First<text:s text:c="2"/>line<text:line-break/>second<text:note><text:note-citation>1</text:note-citation><text:note-body><text:p>The proof.</text:p></text:note-body></text:note>.<text:span text:style-name="T1">secret</text:span><office:annotation><text:p>remark</text:p></office:annotation></text:p>
+        <text:list text:style-name="L1"><text:list-item><text:p>one</text:p><text:list><text:list-item><text:p>inner</text:p></text:list-item></text:list></text:list-item><text:list-item><text:p>two</text:p></text:list-item></text:list>
+        <text:h text:outline-level="2">Lengths</text:h>
+        <table:table><table:table-row><table:table-cell><text:p>River</text:p></table:table-cell><table:table-cell><text:p>km</text:p></table:table-cell></table:table-row>
+        <table:table-row><table:table-cell table:number-rows-spanned="2"><text:p>Danube</text:p></table:table-cell><table:table-cell><text:p>2,850</text:p></table:table-cell></table:table-row>
+        <table:table-row><table:covered-table-cell/><table:table-cell><text:p>long</text:p></table:table-cell></table:table-row></table:table>
+        <text:p>Anchor<draw:frame><draw:text-box><text:p>In a box</text:p></draw:text-box></draw:frame></text:p>"#;
+    check(
+        &make::package(&make::odt_parts(styles, automatic, body)),
+        "x.odt",
+        "application/vnd.oasis.opendocument.text “A letter”\n\
+         1 Findings at \"Findings\\n\\nFi\"\n\
+         2 Findings › Lengths at \"Lengths\\n\\nRiv\"\n\
+         ---\n\
+         Ref. 4711/B\n\nFindings\n\nFirst line\nsecond[1].\n[1] The proof.\n\n1. one\n  - inner\n2. two\n\n\
+         Lengths\n\nRiver | km\nDanube | 2,850\nDanube | long\n\nAnchor\nIn a box",
+    );
+}
+
+#[test]
+fn books_follow_their_spine() {
+    let contents = r#"<html xmlns="http://www.w3.org/1999/xhtml"><nav><ol><li><a href="text/chapter%200.xhtml">Preface</a></li><li><a href="text/chapter%201.xhtml#top">Other name</a></li></ol></nav></html>"#;
+    let chapters = [
+        r#"<?xml version="1.0"?><!DOCTYPE html PUBLIC "-//W3C//DTD XHTML 1.1//EN" "http://www.w3.org/TR/xhtml11/DTD/xhtml11.dtd"><html xmlns="http://www.w3.org/1999/xhtml"><head><title/></head><body><p>Before all.</p></body></html>"#,
+        r#"<html xmlns="http://www.w3.org/1999/xhtml"><head><title>x</title><script src="x"/></head><body><h1>One</h1><p>First <a id="a"/>words.</p><h2>Inner</h2><p>More.</p></body></html>"#,
+    ];
+    check(
+        &make::package(&make::epub_parts(&chapters, contents)),
+        "x.epub",
+        "application/epub+zip “A Book”\n\
+         1 Preface at \"Before all.\\n\"\n\
+         1 One at \"One\\n\\nFirst w\"\n\
+         2 One › Inner at \"Inner\\n\\nMore.\"\n\
+         ---\n\
+         Before all.\n\nOne\n\nFirst words.\n\nInner\n\nMore.",
+    );
+    let mut protected = make::epub_parts(&chapters, contents);
+    protected.push((
+        "META-INF/encryption.xml".to_owned(),
+        r#"<encryption><CipherReference URI="OPS/text/chapter%201.xhtml"/></encryption>"#
+            .to_owned(),
+    ));
+    check(
+        &make::package(&protected),
+        "x.epub",
+        "encrypted: the book is protected by its seller (DRM) and opens only in their reader",
+    );
+}
+
+#[test]
+fn rich_text() {
+    check(
+        br"{\rtf1\ansi{\stylesheet{\s1 heading 1;}}\pard\s1 Gr\'fc\'dfe\par\pard Text.\par}",
+        "letter.doc",
+        "application/rtf\n1 Grüße at \"Grüße\\n\\nText.\"\n---\nGrüße\n\nText.",
+    );
+}
+
+#[test]
+fn mail() {
+    check(
+        b"From: Ada <ada@example.org>\r\nTo: Charles <c@example.org>\r\nSubject: =?utf-8?q?The_engine?=\r\nDate: Mon, 1 Jan 2024 10:00:00 +0000\r\n\r\nIt works.\r\n",
+        "x.eml",
+        "message/rfc822 “The engine”\n1 The engine at \"Subject: The\"\n---\n\
+         Subject: The engine\nFrom: Ada <ada@example.org>\nTo: Charles <c@example.org>\nDate: Mon, 1 Jan 2024 10:00:00 +0000\n\nIt works.",
+    );
+}
+
+#[test]
+fn json() {
+    check(
+        br#"{"name": "Ada", "work": {"year": 1843}}"#,
+        "x.txt",
+        "application/json\n---\nname: Ada; work.year: 1843",
+    );
+}
+
+#[test]
+fn source_code_is_text_as_it_stands() {
+    let source = "# a comment\ndef f(x):\n\treturn  x\n\n\nclass A:\n    pass";
+    check(
+        source.as_bytes(),
+        "x.py",
+        &format!("text/plain\n---\n{source}"),
+    );
+}
+
+#[test]
+fn word_documents_that_the_first_reader_cannot_read() {
+    let broken = "<w:styles><w:style>";
+    check(
+        &docx(&p("The body is fine."), &[("styles", broken)]),
+        "x.docx",
+        "application/vnd.openxmlformats-officedocument.wordprocessingml.document\n---\nThe body is fine.",
+    );
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let engine_of = |bytes: &[u8]| {
+        let read = runtime.block_on(read(bytes, "x.docx")).unwrap();
+        (format!("{:?}", read.pages[0].engine), read.text.len())
+    };
+    let table = "<w:tbl><w:tr><w:tc><w:p><w:r><w:t>a</w:t></w:r></w:p></w:tc></w:tr></w:tbl>";
+    let broken = docx(
+        &[p("Words."), table.to_owned()].concat(),
+        &[("numbering", "<a><b></a>")],
+    );
+    assert_eq!(engine_of(&broken), ("DocxRs".to_owned(), 9));
+    // A text box of more than a mebibyte is too much for the first reader, which keeps the rest.
+    let long = "word ".repeat(250_000);
+    let boxed = format!(
+        r#"<w:p><w:r><w:t>Anchor</w:t></w:r><w:r><mc:AlternateContent xmlns:mc="mc"><mc:Choice Requires="wps"><w:drawing><wp:inline xmlns:wp="wp"><a:graphic xmlns:a="a"><a:graphicData><wps:wsp xmlns:wps="wps"><wps:txbx><w:txbxContent>{}</w:txbxContent></wps:txbx></wps:wsp></a:graphicData></a:graphic></wp:inline></w:drawing></mc:Choice></mc:AlternateContent></w:r></w:p>"#,
+        p(&long)
+    );
+    let (engine, bytes) = engine_of(&docx(&boxed, &[]));
+    assert_eq!(
+        (engine.as_str(), bytes > 1_000_000),
+        ("DocxRs", true),
+        "{bytes}"
+    );
+    // What is hidden is no loss.
+    let hidden = format!(
+        r#"{}<w:p><w:r><w:rPr><w:vanish/></w:rPr><w:t>{long}</w:t></w:r></w:p>"#,
+        p("Shown.")
+    );
+    assert_eq!(engine_of(&docx(&hidden, &[])), ("Docx".to_owned(), 6));
 }

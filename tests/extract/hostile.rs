@@ -32,9 +32,24 @@ fn what_is_no_document() {
         "x.docx",
         FailureCode::UnsupportedType,
     );
+    for (name, code) in [
+        ("xl/workbook.xml", FailureCode::Damaged),
+        ("xl/workbook.bin", FailureCode::UnsupportedType),
+        ("ppt/presentation.xml", FailureCode::Damaged),
+        ("META-INF/container.xml", FailureCode::Damaged),
+        ("content.xml", FailureCode::Damaged),
+    ] {
+        check(&make::zip(&[(name, b"<x")]), "x.docx", code);
+    }
     check(
-        &make::zip(&[("xl/workbook.xml", b"x")]),
-        "x.docx",
+        &make::zip(&[
+            (
+                "mimetype",
+                b"application/vnd.oasis.opendocument.spreadsheet",
+            ),
+            ("content.xml", b"<x/>"),
+        ]),
+        "x.odt",
         FailureCode::UnsupportedType,
     );
     check(
@@ -146,4 +161,38 @@ fn a_page_tree_that_bites_its_tail() {
     let mut bytes = Vec::new();
     document.save_to(&mut bytes).unwrap();
     check(&bytes, "x.pdf", FailureCode::Damaged);
+}
+
+#[test]
+fn more_than_the_limits_allow() {
+    // A gigabyte of text from shared strings that each cell repeats.
+    let long = "x".repeat(30_000);
+    let cells = r#"<c t="s"><v>0</v></c>"#.repeat(35_000);
+    let sheet = format!("<sheetData><row>{cells}</row></sheetData>");
+    let parts = make::xlsx_parts(&[("S", "visible", &sheet)], &[&long], "");
+    check(&make::package(&parts), "x.xlsx", FailureCode::TooLarge);
+    // More slides than pages may be.
+    let slides = vec![""; 5001];
+    let parts = make::pptx_parts(&slides, "");
+    check(&make::package(&parts), "x.pptx", FailureCode::TooLarge);
+}
+
+#[test]
+fn parts_that_lead_in_circles() {
+    let mut parts = make::pptx_parts(&[&make::shape("title", &["Words"])], "");
+    let to_itself = make::relations(&[("n", "notesSlide", "slide0.xml")]);
+    parts.push(("ppt/slides/_rels/slide0.xml.rels".to_owned(), to_itself));
+    let read = outcome(&make::package(&parts), "x.pptx");
+    assert_eq!(read.map(|e| e.text), Ok("Words".to_owned()));
+    let styles: String = (0..100)
+        .map(|n| {
+            format!(
+                "<style:style style:name='a{n}' style:parent-style-name='a{}'/>",
+                (n + 1) % 100
+            )
+        })
+        .collect();
+    let body = "<text:p text:style-name='a7'>Words</text:p>";
+    let read = outcome(&make::package(&make::odt_parts("", &styles, body)), "x.odt");
+    assert_eq!(read.map(|e| e.text), Ok("Words".to_owned()));
 }

@@ -3,6 +3,7 @@
 //! The documents are made in code beside what is expected of them. `recall` and `zoo` also read the
 //! sample documents of `../shared/data`, where those are.
 
+mod damage;
 mod formats;
 mod hostile;
 #[path = "../hostile"]

@@ -1,4 +1,4 @@
-//! Documents made in code: PDF through lopdf, DOCX as a ZIP of the XML given.
+//! Documents made in code: PDF through lopdf, the others as ZIP files of the XML given.
 
 use std::io::{Cursor, Write};
 
@@ -131,4 +131,182 @@ pub fn p_with(properties: &str, words: &str) -> String {
     format!(
         r#"<w:p><w:pPr>{properties}</w:pPr><w:r><w:t xml:space="preserve">{words}</w:t></w:r></w:p>"#
     )
+}
+
+/// A ZIP file of parts of text.
+pub fn package(parts: &[(String, String)]) -> Vec<u8> {
+    let borrowed: Vec<(&str, &[u8])> = parts
+        .iter()
+        .map(|(name, part)| (name.as_str(), part.as_bytes()))
+        .collect();
+    zip(&borrowed)
+}
+
+const RELATIONS_OPEN: &str =
+    r#"<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">"#;
+
+/// Relationships to parts: identifier, kind, target.
+pub fn relations(of: &[(&str, &str, &str)]) -> String {
+    let mut out = RELATIONS_OPEN.to_owned();
+    for (id, kind, target) in of {
+        out += &format!(
+            r#"<Relationship Id="{id}" Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/{kind}" Target="{target}"/>"#
+        );
+    }
+    out + "</Relationships>"
+}
+
+/// The parts of a presentation with a slide for each tree of shapes, and notes to the first.
+pub fn pptx_parts(slides: &[&str], notes: &str) -> Vec<(String, String)> {
+    let ids: String = (0..slides.len())
+        .map(|n| format!(r#"<p:sldId id="{}" r:id="rId{n}"/>"#, 256 + n))
+        .collect();
+    let mut parts = vec![
+        ("[Content_Types].xml".to_owned(), CONTENT_TYPES.to_owned()),
+        (
+            "_rels/.rels".to_owned(),
+            relations(&[("r1", "officeDocument", "ppt/presentation.xml")]),
+        ),
+        (
+            "ppt/presentation.xml".to_owned(),
+            format!(
+                "<p:presentation xmlns:p='p' xmlns:r='r'><p:sldIdLst>{ids}</p:sldIdLst></p:presentation>"
+            ),
+        ),
+    ];
+    let mut of_show = RELATIONS_OPEN.to_owned();
+    for (n, slide) in slides.iter().enumerate() {
+        of_show +=
+            &format!(r#"<Relationship Id="rId{n}" Type="x/slide" Target="slides/slide{n}.xml"/>"#);
+        parts.push((
+            format!("ppt/slides/slide{n}.xml"),
+            format!("<p:sld xmlns:p='p' xmlns:a='a' xmlns:r='r'><p:cSld><p:spTree>{slide}</p:spTree></p:cSld></p:sld>"),
+        ));
+    }
+    of_show += "</Relationships>";
+    parts.push(("ppt/_rels/presentation.xml.rels".to_owned(), of_show));
+    if !notes.is_empty() {
+        parts.push((
+            "ppt/slides/_rels/slide0.xml.rels".to_owned(),
+            relations(&[("n", "notesSlide", "../notesSlides/notes0.xml")]),
+        ));
+        parts.push((
+            "ppt/notesSlides/notes0.xml".to_owned(),
+            format!(
+                "<p:notes xmlns:p='p' xmlns:a='a'>{}</p:notes>",
+                shape("body", &[notes])
+            ),
+        ));
+    }
+    parts
+}
+
+/// A shape of a slide with paragraphs.
+pub fn shape(placeholder: &str, paragraphs: &[&str]) -> String {
+    let paragraphs: String = paragraphs
+        .iter()
+        .map(|words| format!("<a:p><a:r><a:t>{words}</a:t></a:r></a:p>"))
+        .collect();
+    format!(
+        r#"<p:sp><p:nvSpPr><p:nvPr><p:ph type="{placeholder}"/></p:nvPr></p:nvSpPr><p:txBody>{paragraphs}</p:txBody></p:sp>"#
+    )
+}
+
+/// The parts of a workbook: of each sheet its name, its state and its XML.
+pub fn xlsx_parts(
+    sheets: &[(&str, &str, &str)],
+    strings: &[&str],
+    styles: &str,
+) -> Vec<(String, String)> {
+    let mut list = String::new();
+    let mut of_book = String::from(RELATIONS_OPEN);
+    let mut parts = Vec::new();
+    for (n, (name, state, sheet)) in sheets.iter().enumerate() {
+        list += &format!(r#"<sheet name="{name}" sheetId="{n}" state="{state}" r:id="rId{n}"/>"#);
+        of_book += &format!(
+            r#"<Relationship Id="rId{n}" Type="x/worksheet" Target="worksheets/sheet{n}.xml"/>"#
+        );
+        parts.push((
+            format!("xl/worksheets/sheet{n}.xml"),
+            format!("<worksheet>{sheet}</worksheet>"),
+        ));
+    }
+    of_book += r#"<Relationship Id="a" Type="x/sharedStrings" Target="sharedStrings.xml"/><Relationship Id="b" Type="x/styles" Target="styles.xml"/></Relationships>"#;
+    let strings: String = strings
+        .iter()
+        .map(|text| format!("<si><t>{text}</t></si>"))
+        .collect();
+    parts.extend([
+        ("[Content_Types].xml".to_owned(), CONTENT_TYPES.to_owned()),
+        (
+            "_rels/.rels".to_owned(),
+            relations(&[("r1", "officeDocument", "xl/workbook.xml")]),
+        ),
+        (
+            "xl/workbook.xml".to_owned(),
+            format!("<workbook xmlns:r='r'><sheets>{list}</sheets></workbook>"),
+        ),
+        ("xl/_rels/workbook.xml.rels".to_owned(), of_book),
+        (
+            "xl/sharedStrings.xml".to_owned(),
+            format!("<sst>{strings}</sst>"),
+        ),
+        (
+            "xl/styles.xml".to_owned(),
+            format!("<styleSheet>{styles}</styleSheet>"),
+        ),
+    ]);
+    parts
+}
+
+/// The parts of a text document: styles, automatic styles, body.
+pub fn odt_parts(styles: &str, automatic: &str, body: &str) -> Vec<(String, String)> {
+    let namespaces = "xmlns:office='o' xmlns:text='t' xmlns:table='b' xmlns:style='s' xmlns:draw='d' xmlns:dc='dc'";
+    [
+        ("mimetype", "application/vnd.oasis.opendocument.text".to_owned()),
+        (
+            "content.xml",
+            format!("<office:document-content {namespaces}><office:automatic-styles>{automatic}</office:automatic-styles><office:body><office:text>{body}</office:text></office:body></office:document-content>"),
+        ),
+        (
+            "styles.xml",
+            format!("<office:document-styles {namespaces}>{styles}</office:document-styles>"),
+        ),
+        (
+            "meta.xml",
+            format!("<office:document-meta {namespaces}><dc:title>A letter</dc:title></office:document-meta>"),
+        ),
+    ]
+    .map(|(name, part)| (name.to_owned(), part))
+    .to_vec()
+}
+
+/// The parts of an e-book with these chapters.
+pub fn epub_parts(chapters: &[&str], contents: &str) -> Vec<(String, String)> {
+    let mut items = String::new();
+    let mut spine = String::new();
+    let mut parts = vec![
+        ("mimetype".to_owned(), "application/epub+zip".to_owned()),
+        (
+            "META-INF/container.xml".to_owned(),
+            r#"<container><rootfiles><rootfile full-path="OPS/book.opf"/></rootfiles></container>"#
+                .to_owned(),
+        ),
+        ("OPS/nav.xhtml".to_owned(), contents.to_owned()),
+    ];
+    // The spine decides about the order.
+    for (n, chapter) in chapters.iter().enumerate().rev() {
+        items += &format!(
+            r#"<item id="c{n}" href="text/chapter%20{n}.xhtml" media-type="application/xhtml+xml"/>"#
+        );
+        spine = format!(r#"<itemref idref="c{n}"/>{spine}"#);
+        parts.push((format!("OPS/text/chapter {n}.xhtml"), (*chapter).to_owned()));
+    }
+    parts.push((
+        "OPS/book.opf".to_owned(),
+        format!(
+            r#"<package><metadata xmlns:dc="dc"><dc:title>A Book</dc:title></metadata><manifest>{items}<item id="nav" href="nav.xhtml" properties="nav" media-type="application/xhtml+xml"/></manifest><spine><itemref idref="nav"/>{spine}</spine></package>"#
+        ),
+    ));
+    parts
 }

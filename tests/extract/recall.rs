@@ -13,11 +13,14 @@ use pulldown_cmark::{Event, Options, Parser};
 use crate::{extractor, files_below, samples};
 
 /// Folders of formats that are read. Scans have an expected text that only OCR can reach.
-const FOLDERS: [&str; 15] = [
+const FOLDERS: [&str; 21] = [
     "csv",
     "docx",
+    "eml",
+    "epub",
     "html",
     "md",
+    "odt",
     "pdf-cjk-cid",
     "pdf-columns",
     "pdf-encrypted",
@@ -28,7 +31,10 @@ const FOLDERS: [&str; 15] = [
     "pdf-rotated",
     "pdf-rtl",
     "pdf-tables",
+    "pptx",
+    "rtf",
     "txt",
+    "xlsx",
 ];
 
 /// What holds on the samples, measured here; a change that loses text shows.

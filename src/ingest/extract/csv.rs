@@ -10,12 +10,12 @@ use csv::{ByteRecord, ReaderBuilder};
 use crate::domain::MediaType;
 
 use super::{
-    Engine, ExtractError, Extracted, Limits, decode, draft::Draft, inline::one_line,
-    table::write_row, unpaged,
+    Engine, ExtractError, Extracted, Limits, decode,
+    draft::Draft,
+    inline::one_line,
+    table::{is_header, write_labelled, write_row},
+    unpaged,
 };
-
-/// A header of more bytes is not repeated in each row: the row alone would fill a chunk.
-const MAX_REPEATED_HEADER: usize = 600;
 
 /// Rows that the delimiter and the header are judged by.
 const LOOKED_AT_ROWS: usize = 50;
@@ -111,40 +111,4 @@ fn delimiter(source: &str) -> u8 {
         }
     }
     best.0
-}
-
-/// Whether the first row names the columns: every cell filled, none a number, all different, and some
-/// row below it. Where each column below holds the same kind of words the first row holds, nobody can
-/// tell; then it counts as a header, as it does for spreadsheets.
-fn is_header(first: &[String], rest: &[Vec<String>]) -> bool {
-    let bytes: usize = first.iter().map(String::len).sum();
-    let mut names: Vec<&str> = first.iter().map(String::as_str).collect();
-    names.sort_unstable();
-    names.dedup();
-    !rest.is_empty()
-        && first.len() >= 2
-        && bytes <= MAX_REPEATED_HEADER
-        && names.len() == first.len()
-        && first.iter().all(|c| !c.is_empty() && !is_number(c))
-        && rest.iter().all(|row| row.len() <= first.len())
-}
-
-fn is_number(cell: &str) -> bool {
-    cell.contains(|c: char| c.is_ascii_digit())
-        && cell
-            .chars()
-            .all(|c| !c.is_alphabetic() || matches!(c, 'e' | 'E'))
-}
-
-fn write_labelled(draft: &mut Draft, names: &[String], row: &[String]) -> Result<(), ExtractError> {
-    let filled = row.iter().enumerate().filter(|(_, cell)| !cell.is_empty());
-    let cells: Vec<String> = filled
-        .map(|(column, cell)| match names.get(column) {
-            Some(name) => format!("{name}: {cell}"),
-            None => cell.clone(),
-        })
-        .collect();
-    draft.end_line()?;
-    draft.push(&cells.join("; "))?;
-    draft.end_line()
 }

@@ -57,6 +57,14 @@ pub(super) fn decode(bytes: &[u8], declared: Option<&str>) -> String {
     visual_to_logical(encoding, encoding.decode(bytes).0.into_owned())
 }
 
+/// Whether `bytes` are UTF-16.
+pub(super) fn is_utf16(bytes: &[u8]) -> bool {
+    let marked = Encoding::for_bom(bytes).map(|(encoding, _)| encoding);
+    marked
+        .or_else(|| utf16_without_mark(bytes))
+        .is_some_and(|e| e != UTF_8)
+}
+
 /// ISO-8859-8 without `-I` is Hebrew in the order it is seen; text is kept in the order it is read.
 fn visual_to_logical(encoding: &'static Encoding, text: String) -> String {
     if encoding != ISO_8859_8 {

@@ -7,23 +7,50 @@
 //!
 //! This reads the XML itself instead of through docx-rs, whose reader (0.4.22) knows no footnotes,
 //! endnotes or formulas and holds the whole tree in memory; here only the text and one paragraph are.
+//! docx-rs is the second reader: where a part beside the document is damaged, or the gate finds that text
+//! was lost, it is asked too.
 
 mod body;
+mod by_docx_rs;
+mod gate;
 mod numbering;
 mod styles;
 
 use crate::domain::{FailureCode, MediaType};
 
 use super::{
-    Engine, ExtractError, Extracted, Limits, draft::Draft, inline::one_line, package::Package,
-    unpaged, xml,
+    Engine, ExtractError, Extracted, Limits, draft::Draft, ooxml, package::Package, unpaged, xml,
 };
 use body::{Body, Notes, Sheet};
 
+/// Where the document is, in packages that do not say.
+const MAIN: &str = "word/document.xml";
+
 /// Reads a Word document.
 pub(super) fn extract(bytes: &[u8], limits: &Limits) -> Result<Extracted, ExtractError> {
+    match read(bytes, limits) {
+        Ok((first, shown)) => {
+            let letters = gate::letters(&first.text);
+            if !gate::has_lost(letters, shown) {
+                return Ok(first);
+            }
+            let second = by_docx_rs::read(bytes, limits);
+            let better = second.filter(|s| gate::is_better(gate::letters(&s.text), letters));
+            Ok(better.unwrap_or(first))
+        }
+        Err(error) if error.code == FailureCode::Damaged => {
+            let second = by_docx_rs::read(bytes, limits);
+            let says_something = second.filter(|s| gate::letters(&s.text) > 0);
+            says_something.ok_or(error)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// The first reading, and how many letters the document shows.
+fn read(bytes: &[u8], limits: &Limits) -> Result<(Extracted, usize), ExtractError> {
     let mut package = Package::open(bytes)?;
-    let main = main_part(&mut package)?;
+    let main = ooxml::main_part(&mut package, MAIN)?;
     let mut sheet = Sheet::default();
     if let Some(part) = related(&mut package, &main, "/styles")? {
         sheet.styles = styles::read(part)?;
@@ -40,36 +67,19 @@ pub(super) fn extract(bytes: &[u8], limits: &Limits) -> Result<Extracted, Extrac
     let mut draft = Draft::new(limits);
     write_margins(&mut draft, &mut package, &main, &sheet, limits)?;
     let Some(part) = package.part(&main)? else {
-        return Err(no_document());
+        return Err(ooxml::no_document());
     };
     let mut body = Body::new(draft, &sheet, &notes);
-    xml::read(part, |node| body.node(node))?;
+    let mut shown = gate::Shown::default();
+    xml::read(part, |node| {
+        shown.node(&node);
+        body.node(node)
+    })?;
     let (draft, styled_title) = body.finish()?;
-    let title = core_title(&mut package)?.or(styled_title);
+    let title = ooxml::title(&mut package)?.or(styled_title);
     let (text, sections) = draft.finish();
-    Ok(unpaged(
-        MediaType::Docx,
-        Engine::Docx,
-        title,
-        text,
-        sections,
-    ))
-}
-
-/// The document's part, wherever the package keeps it.
-fn main_part(package: &mut Package<'_>) -> Result<String, ExtractError> {
-    let named = package.related("", "/officeDocument")?;
-    let mut candidates = named.into_iter().chain(["word/document.xml".to_owned()]);
-    candidates
-        .find(|name| package.contains(name))
-        .ok_or_else(no_document)
-}
-
-fn no_document() -> ExtractError {
-    ExtractError::new(
-        FailureCode::Damaged,
-        "the Office file has no document in it; save it again in the program that made it",
-    )
+    let extracted = unpaged(MediaType::Docx, Engine::Docx, title, text, sections);
+    Ok((extracted, shown.letters()))
 }
 
 fn related<'p, 'b>(
@@ -111,27 +121,4 @@ fn write_margins(
         seen.push(text);
     }
     draft.end_block()
-}
-
-/// `dc:title` of the core properties.
-fn core_title(package: &mut Package<'_>) -> Result<Option<String>, ExtractError> {
-    let Some(name) = package.related("", "/core-properties")?.into_iter().next() else {
-        return Ok(None);
-    };
-    let Some(part) = package.part(&name)? else {
-        return Ok(None);
-    };
-    let mut title = String::new();
-    let mut inside = false;
-    xml::read(part, |node| {
-        match node {
-            xml::Node::Open(tag) => inside = tag.is("title"),
-            xml::Node::Close(_) => inside = false,
-            xml::Node::Text(text) if inside => title.push_str(text),
-            xml::Node::Text(_) => {}
-        }
-        Ok(())
-    })?;
-    let title = one_line(&title);
-    Ok((!title.is_empty()).then_some(title))
 }

@@ -25,18 +25,8 @@ const MAX_INDENT: usize = 8;
 /// Reads an HTML document.
 pub(super) fn extract(bytes: &[u8], limits: &Limits) -> Result<Extracted, ExtractError> {
     let source = decode::decode(bytes, declared_charset(bytes).as_deref());
-    let html = Html::parse_document(&source);
-    drop(source);
-    let mut walk = Walk::new(limits);
-    for edge in html.tree.root().traverse() {
-        match edge {
-            Edge::Open(node) => walk.open(node)?,
-            Edge::Close(node) => walk.close(node)?,
-        }
-    }
-    walk.flush()?;
-    let title = walk.title.map(|t| one_line(&t)).filter(|t| !t.is_empty());
-    let (text, sections) = walk.draft.finish();
+    let (draft, title) = write(&source, Draft::new(limits))?;
+    let (text, sections) = draft.finish();
     Ok(unpaged(
         MediaType::Html,
         Engine::Html,
@@ -46,8 +36,23 @@ pub(super) fn extract(bytes: &[u8], limits: &Limits) -> Result<Extracted, Extrac
     ))
 }
 
+/// Writes what `source` shows below what was written before. Gives the title with it.
+pub(super) fn write(source: &str, draft: Draft) -> Result<(Draft, Option<String>), ExtractError> {
+    let html = Html::parse_document(source);
+    let mut walk = Walk::new(draft);
+    for edge in html.tree.root().traverse() {
+        match edge {
+            Edge::Open(node) => walk.open(node)?,
+            Edge::Close(node) => walk.close(node)?,
+        }
+    }
+    walk.flush()?;
+    let title = walk.title.map(|t| one_line(&t)).filter(|t| !t.is_empty());
+    Ok((walk.draft, title))
+}
+
 /// The name after `charset=` or the `encoding` of an XML declaration.
-fn declared_charset(bytes: &[u8]) -> Option<String> {
+pub(super) fn declared_charset(bytes: &[u8]) -> Option<String> {
     let head = &bytes[..bytes.len().min(DECLARATION_WITHIN)];
     let head = String::from_utf8_lossy(head).to_ascii_lowercase();
     let xml = head
@@ -161,9 +166,9 @@ struct Walk {
 }
 
 impl Walk {
-    fn new(limits: &Limits) -> Self {
+    fn new(draft: Draft) -> Self {
         Self {
-            draft: Draft::new(limits),
+            draft,
             title: None,
             line: Inline::default(),
             hidden: 0,

@@ -1,5 +1,5 @@
-//! A ZIP file of parts (OOXML today), opened with suspicion: nothing is believed about sizes, and each
-//! part is read through a bound.
+//! A ZIP file of parts (OOXML, OpenDocument, EPUB), opened with suspicion: nothing is believed about
+//! sizes, and each part is read through a bound.
 
 use std::io::{self, BufReader, Cursor, Read};
 
@@ -63,37 +63,75 @@ impl<'a> Package<'a> {
         }
     }
 
-    /// The targets of the relationships of `part` whose type ends with `kind`, as names of parts. Only
-    /// parts of this package: what lies outside is never fetched.
+    /// A part as text, up to `most` bytes of it; `None` when there is no such part.
+    pub(super) fn small_part(
+        &mut self,
+        name: &str,
+        most: u64,
+    ) -> Result<Option<Vec<u8>>, ExtractError> {
+        let Some(part) = self.part(name)? else {
+            return Ok(None);
+        };
+        let mut bytes = Vec::new();
+        part.take(most + 1)
+            .read_to_end(&mut bytes)
+            .map_err(|e| xml::unreadable(&e))?;
+        if bytes.len() as u64 > most {
+            return Err(xml::unreadable(&io::ErrorKind::FileTooLarge.into()));
+        }
+        Ok(Some(bytes))
+    }
+
+    /// The targets of the relationships of `part` whose type ends with `kind`, as names of parts.
     pub(super) fn related(&mut self, part: &str, kind: &str) -> Result<Vec<String>, ExtractError> {
+        let relations = self.relations(part)?;
+        let of_kind = relations.into_iter().filter(|r| r.kind.ends_with(kind));
+        Ok(of_kind.map(|r| r.target).collect())
+    }
+
+    /// The relationships of `part`, in order. Only to parts of this package: what lies outside is never
+    /// fetched.
+    pub(super) fn relations(&mut self, part: &str) -> Result<Vec<Relation>, ExtractError> {
         let (folder, file) = part.rsplit_once('/').unwrap_or(("", part));
         let relations = if folder.is_empty() {
             format!("_rels/{file}.rels")
         } else {
             format!("{folder}/_rels/{file}.rels")
         };
-        let mut targets = Vec::new();
+        let mut found = Vec::new();
         let Some(source) = self.part(&relations)? else {
-            return Ok(targets);
+            return Ok(found);
         };
         xml::read(source, |node| {
             if let xml::Node::Open(tag) = node
                 && tag.is("Relationship")
                 && tag.attr("TargetMode").as_deref() != Some("External")
-                && tag.attr("Type").is_some_and(|t| t.ends_with(kind))
                 && let Some(target) = tag.attr("Target")
-                && targets.len() < MAX_PARTS
+                && found.len() < MAX_PARTS
             {
-                targets.push(resolve(folder, &target));
+                found.push(Relation {
+                    id: tag.attr("Id").unwrap_or_default(),
+                    kind: tag.attr("Type").unwrap_or_default(),
+                    target: resolve(folder, &target),
+                });
             }
             Ok(())
         })?;
-        Ok(targets)
+        Ok(found)
     }
 }
 
-/// `target` as seen from `folder` (OPC: relative references, `/` for the root).
-fn resolve(folder: &str, target: &str) -> String {
+/// From one part to another.
+pub(super) struct Relation {
+    pub(super) id: String,
+    /// An address that ends with the kind of the target (`…/slide`).
+    pub(super) kind: String,
+    /// A part's name.
+    pub(super) target: String,
+}
+
+/// `target` as seen from `folder` (OPC and EPUB: relative references, `/` for the root).
+pub(super) fn resolve(folder: &str, target: &str) -> String {
     let joined = match target.strip_prefix('/') {
         Some(absolute) => absolute.to_owned(),
         None => format!("{folder}/{target}"),
@@ -121,7 +159,7 @@ fn damaged(error: &ZipError) -> ExtractError {
     }
 }
 
-fn encrypted() -> ExtractError {
+pub(super) fn encrypted() -> ExtractError {
     ExtractError::new(
         FailureCode::Encrypted,
         "the file is encrypted and opens only with a password; save a copy without one",

@@ -3,7 +3,7 @@
 
 use crate::domain::{FailureCode, MediaType};
 
-use super::{ExtractError, decode, package::Package};
+use super::{ExtractError, decode, json, package::Package};
 
 /// A PDF's header may stand anywhere in the first 1,024 bytes (ISO 32000-1, Annex H.3.4.1).
 const PDF_HEADER_WITHIN: usize = 1024;
@@ -27,6 +27,9 @@ pub(super) fn media_type(bytes: &[u8], name: &str) -> Result<MediaType, ExtractE
     if bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(b"PK\x05\x06") {
         return zipped(bytes);
     }
+    if bytes.trim_ascii_start().starts_with(b"{\\rtf") {
+        return Ok(MediaType::Rtf);
+    }
     if bytes.starts_with(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1") {
         return Err(compound_file(bytes));
     }
@@ -46,7 +49,8 @@ pub(super) fn media_type(bytes: &[u8], name: &str) -> Result<MediaType, ExtractE
     if is_binary(&text) {
         return Err(unsupported("binary data of an unknown kind"));
     }
-    Ok(kind_of_text(&text, &extension))
+    let is_cut = bytes.len() > LOOKED_AT;
+    Ok(kind_of_text(&text, is_cut, &extension))
 }
 
 /// Whether the beginning of a kind of file could also begin a text: "BM" is a picture's, and "BMI"'s.
@@ -61,8 +65,7 @@ fn reads_as_text(bytes: &[u8]) -> bool {
 }
 
 /// The beginnings of common files that hold no text this program reads.
-const SIGNATURES: [(&[u8], &str); 22] = [
-    (b"{\\rtf", "a Rich Text document (RTF)"),
+const SIGNATURES: [(&[u8], &str); 21] = [
     (b"\x89PNG\r\n\x1a\n", "a picture (PNG)"),
     (b"\xff\xd8\xff", "a picture (JPEG)"),
     (b"GIF8", "a picture (GIF)"),
@@ -92,22 +95,45 @@ fn zipped(bytes: &[u8]) -> Result<MediaType, ExtractError> {
     if package.contains("word/document.xml") || package.main_part_is("wordprocessingml") {
         return Ok(MediaType::Docx);
     }
-    let has = |name: &str| package.contains(name);
-    let what = if has("ppt/presentation.xml") {
-        "a PowerPoint presentation (PPTX)"
-    } else if has("xl/workbook.xml") || has("xl/workbook.bin") {
-        "an Excel workbook (XLSX)"
-    } else if has("META-INF/container.xml") {
-        "an e-book (EPUB)"
-    } else if has("content.xml") {
-        "an OpenDocument file (ODT, ODS or ODP)"
-    } else if has("[Content_Types].xml") {
+    if package.contains("ppt/presentation.xml") || package.main_part_is("presentationml") {
+        return Ok(MediaType::Pptx);
+    }
+    if package.contains("xl/workbook.xml") || package.main_part_is("spreadsheetml") {
+        return Ok(MediaType::Xlsx);
+    }
+    if package.contains("META-INF/container.xml") {
+        return Ok(MediaType::Epub);
+    }
+    if package.contains("content.xml") {
+        return open_document(&mut package);
+    }
+    if package.contains("xl/workbook.bin") {
+        return Err(unsupported("a binary Excel workbook (XLSB)"));
+    }
+    if package.contains("[Content_Types].xml") {
         return Err(ExtractError::new(
             FailureCode::Damaged,
             "the Office file has no document in it; save it again in the program that made it",
         ));
-    } else {
-        "an archive (ZIP)"
+    }
+    Err(unsupported("an archive (ZIP)"))
+}
+
+/// The first part of an OpenDocument file says what it is; where it is missing, it counts as text.
+fn open_document(package: &mut Package<'_>) -> Result<MediaType, ExtractError> {
+    let stated = package.small_part("mimetype", 256)?.unwrap_or_default();
+    let stated = String::from_utf8_lossy(&stated);
+    let Some(kind) = stated
+        .trim()
+        .strip_prefix("application/vnd.oasis.opendocument.")
+    else {
+        return Ok(MediaType::Odt);
+    };
+    let what = match kind.split('-').next().unwrap_or_default() {
+        "text" => return Ok(MediaType::Odt),
+        "spreadsheet" => "an OpenDocument spreadsheet (ODS)",
+        "presentation" => "an OpenDocument presentation (ODP)",
+        _ => "an OpenDocument drawing or formula",
     };
     Err(unsupported(what))
 }
@@ -126,14 +152,14 @@ fn compound_file(bytes: &[u8]) -> ExtractError {
             "the file is encrypted and opens only with a password; save a copy without one",
         );
     }
-    unsupported("an old Office file (DOC, XLS, PPT or MSG); save it as DOCX, CSV or PDF")
+    unsupported("an old Office file (DOC, XLS, PPT or MSG); save it as DOCX, XLSX, PPTX or PDF")
 }
 
 fn unsupported(what: &str) -> ExtractError {
     ExtractError::new(
         FailureCode::UnsupportedType,
         format!(
-            "the file is {what}, which is not read; PDF, DOCX, Markdown, HTML, CSV and plain text are"
+            "the file is {what}, which is not read; PDF, DOCX, PPTX, XLSX, ODT, RTF, EPUB, EML, Markdown, HTML, CSV, JSON and plain text are"
         ),
     )
 }
@@ -158,10 +184,16 @@ fn is_binary(text: &str) -> bool {
     odd * 10 > all
 }
 
-fn kind_of_text(text: &str, extension: &str) -> MediaType {
+fn kind_of_text(text: &str, is_cut: bool, extension: &str) -> MediaType {
     let start = text.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
     if opens_as_html(start) {
         return MediaType::Html;
+    }
+    if json::is_json(start, is_cut) {
+        return MediaType::Json;
+    }
+    if is_mail(start, extension) {
+        return MediaType::Eml;
     }
     match extension {
         "html" | "htm" | "xhtml" | "shtml" if start.contains('<') => MediaType::Html,
@@ -199,6 +231,41 @@ fn opens_as_html(start: &str) -> bool {
             .is_some_and(|after| after.starts_with(|c: char| c == '>' || c.is_whitespace()))
     };
     tag.starts_with("<!doctype html") || ["<html", "<head", "<body"].into_iter().any(after_name)
+}
+
+/// Lines of headers that are looked at.
+const MAX_HEADERS: usize = 300;
+
+/// A mail begins with headers (RFC 5322, 2.2), among them the sender and two more that every mail has;
+/// by its name alone it is one with any of them.
+fn is_mail(start: &str, extension: &str) -> bool {
+    let (mut sender, mut others) = (false, 0);
+    for line in start.lines().take(MAX_HEADERS) {
+        if line.is_empty() {
+            break;
+        }
+        // The rest of the header above.
+        if line.starts_with([' ', '\t']) {
+            continue;
+        }
+        let Some((name, _)) = line.split_once(':') else {
+            return false;
+        };
+        if name.is_empty() || !name.bytes().all(|b| b.is_ascii_graphic()) {
+            return false;
+        }
+        match name.to_ascii_lowercase().as_str() {
+            "from" | "received" | "return-path" | "delivered-to" => sender = true,
+            "to" | "subject" | "date" | "message-id" | "mime-version" | "content-type" => {
+                others += 1;
+            }
+            _ => {}
+        }
+    }
+    if extension == "eml" {
+        return sender || others > 0;
+    }
+    sender && others >= 2
 }
 
 /// Two headings at least, one of them below the first level: one `# line` is a comment of a script.
@@ -293,9 +360,28 @@ mod tests {
     }
 
     #[test]
+    fn kinds_of_text_with_signs_of_their_own() {
+        check(b"{\\rtf1 x}", "x.doc", MediaType::Rtf);
+        check(b"\r\n{\\rtf1 x}", "x", MediaType::Rtf);
+        check(b"{\"a\": 1}", "x.txt", MediaType::Json);
+        check(b"[1] Smith", "x.txt", MediaType::Text);
+        check(b"{ not json", "x.json", MediaType::Text);
+        let mail = b"From: a@b\r\nTo: c@d\r\nSubject: x\r\n\r\nHello";
+        check(mail, "x.txt", MediaType::Eml);
+        check(b"Subject: x\n\nHello", "x.eml", MediaType::Eml);
+        check(b"Subject: x\n\nHello", "x.txt", MediaType::Text);
+        check(
+            b"From: here to there\nWe went on: and on",
+            "x.txt",
+            MediaType::Text,
+        );
+        check(b"no headers", "x.eml", MediaType::Text);
+        check(b"fn main() {}\n# [x]\n", "x.rs", MediaType::Text);
+    }
+
+    #[test]
     fn what_is_not_read_is_named() {
         check_failure(b"", "x.txt", FailureCode::NoText, "empty");
-        check_failure(b"{\\rtf1 x}", "x.rtf", FailureCode::UnsupportedType, "RTF");
         check_failure(
             &[1, 2, 3, 4, 5, 0xfe].repeat(20),
             "x.txt",

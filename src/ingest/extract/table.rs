@@ -1,6 +1,7 @@
 //! Tables as lines: a row is one line, its cells parted by ` | `, so that a row stays whole in a chunk.
 //! A cell that spans rows is repeated in each of them, because a row must make sense without the row
-//! above. A cell that spans columns stands once.
+//! above. A cell that spans columns stands once. Where the first row names the columns, the rows below
+//! can carry the names, so that each can be understood alone.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +14,10 @@ const MAX_COLUMNS: usize = 16_384;
 const MAX_ROW_SPAN: usize = 1_000;
 
 /// Longer cells are not repeated: what spans rows usefully is a label.
-const MAX_REPEATED_BYTES: usize = 200;
+pub(super) const MAX_REPEATED_BYTES: usize = 200;
+
+/// A header of more bytes is not repeated in each row: the row alone would fill a chunk.
+const MAX_REPEATED_HEADER: usize = 600;
 
 /// The row being read, and what spans down into it.
 #[derive(Default)]
@@ -121,9 +125,91 @@ pub(super) fn write_row(draft: &mut Draft, cells: &[String]) -> Result<(), Extra
     draft.end_line()
 }
 
+/// Whether the first row names the columns: every cell filled (but the first may be empty, above the
+/// names of the rows), none a number, all different, and some row below it. Where each column below holds
+/// the same kind of words the first row holds, nobody can tell; then it counts as a header, as it does
+/// for spreadsheets.
+pub(super) fn is_header(first: &[String], rest: &[Vec<String>]) -> bool {
+    let bytes: usize = first.iter().map(String::len).sum();
+    let mut names: Vec<&str> = first.iter().map(String::as_str).collect();
+    names.sort_unstable();
+    names.dedup();
+    let named = |(column, cell): (usize, &String)| {
+        if cell.is_empty() {
+            return column == 0 && first.len() >= 3;
+        }
+        !is_number(cell) || is_year(cell)
+    };
+    let some_words = first.iter().any(|c| c.chars().any(char::is_alphabetic));
+    !rest.is_empty()
+        && first.len() >= 2
+        && bytes <= MAX_REPEATED_HEADER
+        && names.len() == first.len()
+        && some_words
+        && first.iter().enumerate().all(named)
+        && !years_below(first, rest)
+        && rest.iter().all(|row| row.len() <= first.len())
+}
+
+fn is_number(cell: &str) -> bool {
+    cell.contains(|c: char| c.is_ascii_digit())
+        && cell
+            .chars()
+            .all(|c| !c.is_alphabetic() || matches!(c, 'e' | 'E'))
+}
+
+fn is_year(cell: &str) -> bool {
+    cell.len() == 4 && cell.parse().is_ok_and(|year| (1500..2200).contains(&year))
+}
+
+/// Whether a year in the first row stands above years: then both are data.
+fn years_below(first: &[String], rest: &[Vec<String>]) -> bool {
+    let years = first.iter().enumerate().filter(|(_, cell)| is_year(cell));
+    years.into_iter().any(|(column, _)| {
+        rest.iter()
+            .any(|row| row.get(column).is_some_and(|cell| is_year(cell)))
+    })
+}
+
+/// Writes a row as `Name: Ada; Born: 1815`, empty cells left out.
+pub(super) fn write_labelled(
+    draft: &mut Draft,
+    names: &[String],
+    row: &[String],
+) -> Result<(), ExtractError> {
+    let filled = row.iter().enumerate().filter(|(_, cell)| !cell.is_empty());
+    let cells: Vec<String> = filled
+        .map(|(column, cell)| match names.get(column) {
+            Some(name) if !name.is_empty() => format!("{name}: {cell}"),
+            _ => cell.clone(),
+        })
+        .collect();
+    draft.end_line()?;
+    draft.push(&cells.join("; "))?;
+    draft.end_line()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn headers_are_told_from_data() {
+        let check = |first: &str, below: &str, expected: bool| {
+            let cells = |row: &str| row.split('|').map(str::to_owned).collect::<Vec<_>>();
+            let rest: Vec<Vec<String>> = below.split('/').map(cells).collect();
+            assert_eq!(is_header(&cells(first), &rest), expected, "{first}");
+        };
+        check("Name|Born", "Ada|1815/Charles|1791", true);
+        check("Ada|1815", "Charles|1791", false);
+        check("|Q1|Q2", "North|1|2", true);
+        check("|Q1", "North|1", false);
+        check("Region|2023|2024", "North|1|2", true);
+        check("2023|2024", "1|2", false);
+        check("a|a", "1|2", false);
+        check("a|b", "1|2|3", false);
+        check("a|7.5", "1|2", false);
+    }
 
     #[test]
     fn spans_repeat_downwards_only() {

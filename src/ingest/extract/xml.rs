@@ -1,6 +1,7 @@
-//! XML parts as a stream of tags and text. What makes XML dangerous is refused: document types and the
-//! entities they declare, and nesting deeper than any program writes. Names come without their prefix,
-//! since producers differ in prefixes and the elements read here are told apart without.
+//! XML parts as a stream of tags and text. What makes XML dangerous is refused: declarations of entities
+//! and the like, and nesting deeper than any program writes. A document type that only names a DTD is
+//! passed over, as e-books have one; nothing is ever fetched. Names come without their prefix, since
+//! producers differ in prefixes and the elements read here are told apart without.
 
 use std::{
     borrow::Cow,
@@ -54,6 +55,27 @@ impl Tag<'_> {
                 let value = quick_xml::escape::unescape(&raw);
                 value.map_or_else(|_| raw.to_string(), Cow::into_owned)
             })
+    }
+
+    /// The value of an attribute `id` with a prefix: a relationship's identifier (`r:id`), which stands
+    /// beside an `id` of the element's own.
+    pub(super) fn relation(&self) -> Option<String> {
+        self.prefixed("id")
+    }
+
+    /// The value of the attribute of that name that has a prefix.
+    pub(super) fn prefixed(&self, name: &str) -> Option<String> {
+        let mut attributes = self.start.attributes();
+        attributes
+            .with_checks(false)
+            .flatten()
+            .find(|a| a.key.local_name().as_ref() == name.as_bytes() && a.key.prefix().is_some())
+            .map(|a| String::from_utf8_lossy(&a.value).into_owned())
+    }
+
+    /// The value of an attribute as a number.
+    pub(super) fn number<T: std::str::FromStr>(&self, name: &str) -> Option<T> {
+        self.attr(name)?.trim().parse().ok()
     }
 
     /// A boolean property (`<w:b/>`, `<w:b w:val="0"/>`): present means true.
@@ -134,10 +156,13 @@ fn stream(
                 let text = quick_xml::escape::unescape(&source);
                 visit(Node::Text(&text.unwrap_or(Cow::Borrowed(&source))))?;
             }
-            Event::DocType(_) => return Err(refused("it declares a document type")),
+            // What is declared stands in brackets: entities, which multiply or point outside.
+            Event::DocType(declared) if declared.contains(&b'[') => {
+                return Err(refused("it declares entities of its own"));
+            }
             Event::Eof if depth > 0 => return Err(refused("it ends in the middle")),
             Event::Eof => return Ok(()),
-            Event::Comment(_) | Event::Decl(_) | Event::PI(_) => {}
+            Event::Comment(_) | Event::Decl(_) | Event::PI(_) | Event::DocType(_) => {}
         }
     }
 }
@@ -168,7 +193,7 @@ fn malformed(error: &quick_xml::Error) -> ExtractError {
     }
 }
 
-fn unreadable(error: &io::Error) -> ExtractError {
+pub(super) fn unreadable(error: &io::Error) -> ExtractError {
     if error.kind() == io::ErrorKind::FileTooLarge {
         return ExtractError::new(
             FailureCode::TooLarge,
@@ -209,6 +234,12 @@ mod tests {
             .flat_map(u16::to_le_bytes)
             .collect();
         assert_eq!(collect(&utf16).unwrap(), "<a>hello, world</a>");
+    }
+
+    #[test]
+    fn a_document_type_that_declares_nothing_is_passed_over() {
+        let source = b"<!DOCTYPE a PUBLIC \"-//x\" \"http://127.0.0.1:9/x.dtd\"><a>b</a>";
+        assert_eq!(collect(source).unwrap(), "<a>b</a>");
     }
 
     #[test]

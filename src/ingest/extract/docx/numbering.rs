@@ -2,7 +2,11 @@
 
 use std::{collections::HashMap, io::BufRead};
 
-use super::super::{ExtractError, xml};
+use super::super::{
+    ExtractError,
+    numbers::{letters, roman},
+    xml,
+};
 
 /// Levels of a list (ECMA-376, 17.9.6: 0 to 8).
 const LEVELS: usize = 9;
@@ -95,45 +99,6 @@ fn format_number(number: u32, format: &str) -> String {
         "none" => String::new(),
         _ => number.to_string(),
     }
-}
-
-/// a … z, aa, bb … (ECMA-376, 17.18.59: the letter is repeated).
-fn letters(number: u32) -> String {
-    let Some(index) = number.checked_sub(1) else {
-        return "0".to_owned();
-    };
-    let letter = char::from(b'a' + (index % 26) as u8);
-    std::iter::repeat_n(letter, (index / 26 + 1).min(16) as usize).collect()
-}
-
-pub(super) fn roman(number: u32) -> String {
-    const PARTS: [(u32, &str); 13] = [
-        (1000, "m"),
-        (900, "cm"),
-        (500, "d"),
-        (400, "cd"),
-        (100, "c"),
-        (90, "xc"),
-        (50, "l"),
-        (40, "xl"),
-        (10, "x"),
-        (9, "ix"),
-        (5, "v"),
-        (4, "iv"),
-        (1, "i"),
-    ];
-    if number == 0 || number >= 4000 {
-        return number.to_string();
-    }
-    let mut left = number;
-    let mut out = String::new();
-    for (value, sign) in PARTS {
-        while left >= value {
-            out.push_str(sign);
-            left -= value;
-        }
-    }
-    out
 }
 
 /// Reads `numbering.xml`.

@@ -7,9 +7,9 @@ use super::{
         ExtractError, Limits,
         draft::{Draft, too_much_text},
         inline::one_line,
+        numbers::roman,
         xml::{self, Node},
     },
-    super::numbering::roman,
     Body, Sheet,
     paragraphs::attach,
 };
