@@ -107,10 +107,10 @@ mod tests {
     #[test]
     fn white_space_is_of_no_page() {
         let (text, ranges) = ranges(&["", "one\n\n", " ", "  two ", "", ""]);
-        assert_eq!(text, "one\n\n   two");
+        assert_eq!(text, "one\n\n \n\n  two");
         assert_eq!(
             ranges,
-            [(0, 0), (0, 3), (3, 3), (8, 11), (11, 11), (11, 11)]
+            [(0, 0), (0, 3), (3, 3), (10, 13), (13, 13), (13, 13)]
         );
     }
 
@@ -120,8 +120,8 @@ mod tests {
             max_pages: 2,
             ..Limits::default()
         };
-        let mut unheard = |_| {};
-        let refused = Pages::new(3, "sheets", Engine::Xlsx, &limits, &mut unheard);
+        let mut progress = |_| {};
+        let refused = Pages::new(3, "sheets", Engine::Xlsx, &limits, &mut progress);
         assert_eq!(refused.err().unwrap().code, FailureCode::TooLarge);
     }
 }

@@ -395,9 +395,6 @@ impl Section {
         while kept > self.fixed_decimals && fraction.as_bytes()[kept - 1] == b'0' {
             kept -= 1;
         }
-        if kept == 0 && whole.is_empty() {
-            return "0".to_owned();
-        }
         if kept == 0 {
             return whole;
         }
@@ -495,6 +492,7 @@ mod tests {
             ("_-* #,##0.00_-;-* #,##0.00_-;_-* \"-\"??_-;_-@_-", "0", "-"),
             ("0;-0;\"none\"", "0", "none"),
             ("0", "-0.2", "0"),
+            ("#", "0", ""),
             ("@", "7", "7"),
             ("# ?/?", "0.5", "0.5"),
         ] {
