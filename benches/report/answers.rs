@@ -76,7 +76,12 @@ pub async fn run(args: &Args) -> Result<Option<Section>, Box<dyn Error>> {
     let watch = Stopwatch::start();
     fs::create_dir_all(&args.out)?;
     let threshold = args.threshold.unwrap_or(AnswerConfig::default().threshold);
-    let settings = [("GRIOT__ANSWER__THRESHOLD", threshold.to_string())];
+    let settings = [
+        ("GRIOT__ANSWER__THRESHOLD", threshold.to_string()),
+        // What is judged are answers; a machine busy with other work shall not turn them into lesser ones.
+        ("GRIOT__LLM__FIRST_TOKEN_TIMEOUT_S", "600".to_owned()),
+        ("GRIOT__LLM__TOKEN_TIMEOUT_S", "300".to_owned()),
+    ];
     let daemon = Daemon::start(
         args.models.as_deref(),
         &settings,
@@ -87,15 +92,19 @@ pub async fn run(args: &Args) -> Result<Option<Section>, Box<dyn Error>> {
         let ids = daemon.upload(files, &collection).await?;
         daemon.wait(&ids).await?;
     }
-    let outcomes = ask_all(&daemon, &plan.cases, &args.out.join("answers.jsonl")).await?;
+    let mut outcomes = ask_all(&daemon, &plan.cases, &args.out.join("answers.jsonl")).await?;
+    let asked = outcomes.len();
+    outcomes.retain(|outcome| outcome.degraded == 0);
+    let degraded = asked - outcomes.len();
     let cpu = daemon.cpu_seconds();
     drop(daemon);
-    Ok(Some(section(
-        &outcomes,
-        cpu,
-        (args.seed, f64::from(threshold)),
-        &watch,
-    )))
+    let mut section = section(&outcomes, cpu, (args.seed, f64::from(threshold)), &watch);
+    if degraded > 0 {
+        section.notes.push(format!(
+            "{degraded} of {asked} answers came at a lower level, without the language model, and are left out."
+        ));
+    }
+    Ok(Some(section))
 }
 
 async fn ask_all(
