@@ -24,6 +24,7 @@ mod schema;
 mod snapshot;
 #[cfg(test)]
 mod tests;
+mod traces;
 mod words;
 
 use std::{path::Path, sync::Arc};

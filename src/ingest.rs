@@ -16,6 +16,7 @@ pub mod reader;
 pub mod reindex;
 mod removal;
 mod shared;
+mod upkeep;
 mod upload;
 
 use std::{
@@ -75,11 +76,16 @@ pub struct Receipt {
     pub text_bytes: u64,
     /// `false` when another document (the same file in another collection) still needs it.
     pub original_removed: bool,
+    /// Size of the original.
+    pub original_bytes: u64,
     /// Turns of conversations whose answers quoted it.
     pub turns: u64,
     /// Parts that could not be reached. Nothing of the document is shown any more; what they hold of it
     /// is removed as soon as they answer.
     pub pending: Vec<Component>,
+    /// Parts whose files still hold traces that no search can reach (vectors of removed points, words in
+    /// pages of the catalog): they are written anew in the background.
+    pub sweeping: Vec<Component>,
 }
 
 /// A document's original, opened.

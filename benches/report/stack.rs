@@ -297,7 +297,7 @@ impl Shelf {
         self.write().await?;
         self.store.flush().await?;
         // As the daemon does in a quiet moment.
-        if self.store.optimize_if_worth().await? {
+        if self.store.upkeep().await? {
             eprintln!("bench: the store built its graph");
         }
         Ok(())

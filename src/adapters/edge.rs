@@ -46,17 +46,6 @@ impl EdgeStore {
         }
     }
 
-    /// Builds or renews the graph that makes dense searches fast, when there are enough points that it
-    /// does not cover (50,000). Takes minutes of both cores; searches go on, writes wait. Call it when
-    /// nobody waits for either. Returns whether it was worth it.
-    ///
-    /// # Errors
-    /// [`PortError::Unavailable`] as for any call.
-    pub async fn optimize_if_worth(&self) -> Result<bool, PortError> {
-        self.run(|index| index.optimize_if_worth(WORTH_A_GRAPH))
-            .await
-    }
-
     /// What is in the folder. Makes nothing; what opens stays open.
     ///
     /// # Errors
@@ -243,5 +232,14 @@ impl VectorStore for EdgeStore {
     async fn count(&self, filter: Filter) -> Result<u64, PortError> {
         let only = only(filter);
         self.run(move |index| index.count(&only)).await
+    }
+
+    async fn upkeep(&self) -> Result<bool, PortError> {
+        self.run(|index| {
+            let purged = index.purge()?;
+            let built = index.optimize_if_worth(WORTH_A_GRAPH)?;
+            Ok(purged || built)
+        })
+        .await
     }
 }

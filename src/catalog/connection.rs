@@ -17,6 +17,9 @@ use super::{CatalogError, schema};
 /// Questions read at the same time without waiting for each other. Two cores answer few at once.
 const READERS: usize = 4;
 
+/// Bytes of a catalog that is copied in memory when it is written anew; a larger one takes the disk.
+const COPY_IN_MEMORY: i64 = 64 * 1024 * 1024;
+
 /// How long one connection waits for another's lock. All writers share one connection, so this is
 /// met only when a second program (a backup) holds the file.
 const BUSY: Duration = Duration::from_secs(10);
@@ -29,6 +32,8 @@ pub(super) struct Connections {
     writer: Mutex<Connection>,
     readers: [Mutex<Connection>; READERS],
     next: AtomicUsize,
+    /// Where the file is.
+    folder: PathBuf,
 }
 
 impl Connections {
@@ -61,6 +66,7 @@ impl Connections {
             writer: Mutex::new(writer),
             readers: [reader()?, reader()?, reader()?, reader()?],
             next: AtomicUsize::new(0),
+            folder: path.parent().map_or_else(PathBuf::new, Path::to_owned),
         })
     }
 
@@ -99,6 +105,24 @@ impl Connections {
     /// A connection of its own for what takes long, so that no reader is missing meanwhile.
     pub(super) fn another(&self) -> Result<Connection, CatalogError> {
         connect(&self.path)
+    }
+
+    /// Writes the whole file anew, so that nothing but rows is in it: bytes of removed rows that SQLite
+    /// left beside those it moved go with the old pages. Takes as much space again while it runs.
+    pub(super) fn write_anew(&self) -> Result<(), CatalogError> {
+        let writer = self.writer();
+        let number = |pragma: &str| writer.pragma_query_value(None, pragma, |row| row.get(0));
+        let bytes: i64 = number("page_count")? * number("page_size")?;
+        if bytes <= COPY_IN_MEMORY {
+            writer.execute_batch("VACUUM")?;
+            return Ok(());
+        }
+        // The copy of a large catalog is a file without a name, in the home and not in some `/tmp`.
+        writer.pragma_update(None, "temp_store_directory", self.folder.to_string_lossy())?;
+        writer.pragma_update(None, "temp_store", "FILE")?;
+        let copied = writer.execute_batch("VACUUM");
+        writer.pragma_update(None, "temp_store", "MEMORY")?;
+        Ok(copied?)
     }
 
     /// Makes the file full once it has grown by `more` pages.

@@ -6,7 +6,7 @@ use super::{
     Catalog, CatalogError, Passage, Publication, Removed,
     column::{Key, collection, count, now},
     documents::replace_pages,
-    words,
+    traces, words,
 };
 use crate::domain::{Chunk, ChunkKey, DocumentId, Fingerprint, Locator, Sha256Hash};
 
@@ -147,6 +147,7 @@ fn publish(t: &Transaction<'_>, publication: &Publication) -> Result<bool, Catal
     )?;
     if visible > 0 {
         note_cleanup(t, id, None)?;
+        traces::mark(t)?;
     }
     Ok(true)
 }
@@ -253,10 +254,9 @@ fn remove(t: &Transaction<'_>, id: DocumentId) -> Result<Option<Removed>, Catalo
         [id.key()],
     )? as u64;
     // Chunks, pages and parts go with the row; the trigger takes the chunks out of the words' index.
-    let words = words::of_document(t, id)?;
     t.execute("DELETE FROM chunks WHERE document = ?1", [id.key()])?;
-    words::forget_keys(t, &words)?;
     t.execute("DELETE FROM documents WHERE id = ?1", [id.key()])?;
+    traces::mark(t)?;
     note_cleanup(t, id, Some(sha256))?;
     Ok(Some(removed))
 }

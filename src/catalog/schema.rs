@@ -12,7 +12,7 @@ const APPLICATION_ID: i64 = 0x6772_6954;
 
 /// Entry `n` takes a file from version `n` to `n + 1` (`PRAGMA user_version`). Append only: entries
 /// that were released never change.
-pub(super) const MIGRATIONS: [&str; 3] = [V1, V2, GENERATIONS];
+pub(super) const MIGRATIONS: [&str; 4] = [V1, V2, GENERATIONS, TRACES];
 
 /// `documents.status` knows no `processing`: being in work is a matter of the running process alone,
 /// so a row that was in work when the process died reads `queued` at the next start.
@@ -146,6 +146,13 @@ CREATE TABLE indexed (
     PRIMARY KEY (generation, document)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX indexed_by_document ON indexed (document);
+";
+
+/// One row: how often something was removed since [`super::Catalog::remove_traces`]. Files of before may
+/// hold traces already.
+const TRACES: &str = "
+CREATE TABLE traces (marks INTEGER NOT NULL) STRICT;
+INSERT INTO traces (marks) SELECT count(*) > 0 FROM documents;
 ";
 
 /// Looks at a file that is there already, read-only.

@@ -1,5 +1,7 @@
 //! What the catalog promises, on a real file.
 
+mod traces;
+
 use std::{path::Path, sync::Arc};
 
 use jiff::Timestamp;
@@ -488,7 +490,7 @@ fn removed_means_no_byte_of_it_remains() {
         (60, 1, false)
     );
     assert!(removed.text_bytes > 1000);
-    assert!(f.catalog.empty_log().unwrap());
+    assert!(f.catalog.remove_traces().unwrap());
     let bytes = f.bytes();
     for word in ["xyzzy", "sesame", "canar", "quux"] {
         assert!(!contains(&bytes, word), "{word} is still in a file");
@@ -532,7 +534,7 @@ fn removed_words_do_not_stay_as_keys_of_the_index() {
     };
     let (gone, kept) = (publish("gone", 0), publish("kept", 1));
     f.catalog.remove(gone).unwrap();
-    assert!(f.catalog.empty_log().unwrap());
+    assert!(f.catalog.remove_traces().unwrap());
     let bytes = f.bytes();
     let numbers = bytes
         .windows(8)

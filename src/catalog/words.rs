@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use rusqlite::{Transaction, params};
+use rusqlite::params;
 
 use super::{Catalog, CatalogError, column::Key};
 use crate::domain::{
@@ -62,49 +62,6 @@ impl Catalog {
             Ok(hits)
         })
     }
-}
-
-/// The terms of a document's chunks, before they are removed.
-pub(super) fn of_document(
-    t: &Transaction<'_>,
-    id: DocumentId,
-) -> Result<HashSet<String>, CatalogError> {
-    let mut terms = HashSet::new();
-    let mut statement = t.prepare_cached("SELECT terms FROM chunks WHERE document = ?1")?;
-    let mut rows = statement.query([id.key()])?;
-    while let Some(row) = rows.next()? {
-        let text = row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?;
-        terms.extend(text.split(' ').map(str::to_owned));
-    }
-    Ok(terms)
-}
-
-/// FTS5's secure delete takes words off the pages of its index, but the keys between two pages stay,
-/// and such a key may be a whole word that was removed (seen with SQLite 3.54: the shortest beginning
-/// that tells it from the word before, so mostly a few letters, but of neighbouring numbers all
-/// digits). Where one of the words `gone` is left that way, the index is written anew.
-pub(super) fn forget_keys(t: &Transaction<'_>, gone: &HashSet<String>) -> Result<(), CatalogError> {
-    let mut holds = t.prepare_cached("SELECT 1 FROM chunk_words WHERE chunk_words MATCH ?1")?;
-    // Any query writes what the index still keeps in memory to its tables.
-    holds.exists(["\"a\""])?;
-    let keys = t
-        .prepare_cached("SELECT term FROM chunk_words_idx")?
-        .query_map([], |row| row.get::<_, Vec<u8>>(0))?
-        .collect::<Result<Vec<_>, _>>()?;
-    for key in keys {
-        // The first byte tells the main index from those of prefixes, of which there are none.
-        let word = key.get(1..).and_then(|word| std::str::from_utf8(word).ok());
-        if let Some(word) = word.filter(|word| gone.contains(*word))
-            && !holds.exists([quoted(word)])?
-        {
-            t.execute(
-                "INSERT INTO chunk_words (chunk_words) VALUES ('rebuild')",
-                [],
-            )?;
-            return Ok(());
-        }
-    }
-    Ok(())
 }
 
 /// `"term" OR "term" …`, each term quoted. `None` when the query has no term that is indexed.

@@ -221,9 +221,9 @@ async fn remove(client: &Client, context: &Context, id: DocumentId) -> Result<()
     }
     let number = |name: &str| receipt[name].as_u64().unwrap_or_default();
     let original = if receipt["original_removed"].as_bool() == Some(true) {
-        "the original"
+        format!("the original ({})", print::size(number("original_bytes")))
     } else {
-        "not the original, which another document shares"
+        "not the original, which another document shares".to_owned()
     };
     context.out.line(&format!(
         "removed {id} {}: {original}, {}, {}, {} of text, {}",
@@ -233,5 +233,22 @@ async fn remove(client: &Client, context: &Context, id: DocumentId) -> Result<()
         print::size(number("text_bytes")),
         print::counted(number("turns"), "conversation turn"),
     ))?;
+    let parts = |name: &str| {
+        let parts = receipt[name].as_array().into_iter().flatten();
+        let names: Vec<&str> = parts.filter_map(Value::as_str).collect();
+        names.join(", ")
+    };
+    let (pending, sweeping) = (parts("pending"), parts("sweeping"));
+    if !pending.is_empty() {
+        context.out.line(&format!(
+            "  not reached yet: {pending}; what it holds of the document is not shown, and goes as soon \
+             as it answers"
+        ))?;
+    }
+    if !sweeping.is_empty() {
+        context.out.line(&format!(
+            "  files of the {sweeping} are written anew in the background, so that no trace stays in them"
+        ))?;
+    }
     Ok(())
 }

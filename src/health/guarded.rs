@@ -89,6 +89,11 @@ impl VectorStore for Guarded<dyn VectorStore> {
         let limit = self.gate.limits().first;
         self.gate.call(limit, self.inner.count(filter)).await
     }
+
+    /// Not through the gate: it takes as long as it takes, and nobody waits for it.
+    async fn upkeep(&self) -> Result<bool, PortError> {
+        self.inner.upkeep().await
+    }
 }
 
 #[async_trait]

@@ -297,12 +297,18 @@ pub struct Receipt {
     pub text_bytes: u64,
     /// `false` where another document still needs the same bytes.
     pub original_removed: bool,
+    /// Size of the original.
+    pub original_bytes: u64,
     /// Conversation turns that quoted it.
     pub turns: u64,
     /// Parts that could not be reached: what they hold is removed as soon as they answer, and nothing
     /// of the document is shown any more.
     #[schema(schema_with = components)]
     pub pending: Vec<Component>,
+    /// Parts whose files still hold traces that no search can reach (vectors of removed points, words in
+    /// pages of the catalog); they are written anew in the background.
+    #[schema(schema_with = components)]
+    pub sweeping: Vec<Component>,
 }
 
 impl From<crate::ingest::Receipt> for Receipt {
@@ -314,8 +320,10 @@ impl From<crate::ingest::Receipt> for Receipt {
             points: receipt.points,
             text_bytes: receipt.text_bytes,
             original_removed: receipt.original_removed,
+            original_bytes: receipt.original_bytes,
             turns: receipt.turns,
             pending: receipt.pending,
+            sweeping: receipt.sweeping,
         }
     }
 }

@@ -11,7 +11,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     Accepted, Held, IngestError, Original, Receipt, Taken, Upload, folder, originals::Originals,
-    pipeline, reader::Reader, removal, shared::Shared, upload::blocking,
+    pipeline, reader::Reader, removal, shared::Shared, upkeep, upload::blocking,
 };
 use crate::{
     catalog::{Catalog, Listing},
@@ -68,6 +68,7 @@ impl Library {
         .await?;
         pipeline::start(&shared);
         shared.tracker.spawn(removal::sweep(Arc::clone(&shared)));
+        shared.tracker.spawn(upkeep::run(Arc::clone(&shared)));
         Ok(Arc::new(Self { shared }))
     }
 

@@ -1,20 +1,22 @@
 //! Taking documents out again, and everything that is left over of them.
 //!
 //! The catalog's transaction comes first: from then on nothing of the document is visible, whatever
-//! happens. It notes what is still to go elsewhere (points, original, the database's log); the note
-//! is worked off here, by the delete itself or by the sweeper, and survives a kill.
+//! happens. It notes what is still to go elsewhere (points, original); the note is worked off here, by
+//! the delete itself or by the sweeper, and survives a kill. What only the stores' files still hold goes
+//! with [`super::upkeep`].
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use super::{IngestError, Receipt, patience::Patience, shared::Shared, upload::blocking};
+use super::{IngestError, Receipt, patience::Patience, shared::Shared, upkeep, upload::blocking};
 use crate::{
     catalog::{Catalog, Cleanup},
     domain::{Component, DocumentId},
     ports::{Filter, PortError},
 };
 
-/// How often a delete tries to empty the database's log before it leaves that to the sweeper.
-const LOG_TRIES: usize = 3;
+/// How long a delete waits for others at the points before it leaves them to the sweeper: the upkeep of
+/// a large index takes minutes.
+const POINTS_WAIT: Duration = Duration::from_secs(5);
 
 /// Deletes one document. It runs to its end even when the caller stops waiting.
 pub(super) async fn delete(shared: &Arc<Shared>, id: DocumentId) -> Result<Receipt, IngestError> {
@@ -59,28 +61,35 @@ async fn delete_now(shared: &Arc<Shared>, id: DocumentId) -> Result<Receipt, Ing
         tracing::warn!(document = %id, %error, "a deleted document's points wait to be removed");
         pending.push(error.component());
     }
-    // The log first: it holds the words themselves, whatever else has to wait.
-    let log_emptied = empty_log(shared).await;
-    if original_removed.is_ok() && points.is_ok() && log_emptied {
+    let traces_gone = upkeep::remove_traces(shared).await;
+    if original_removed.is_ok() && points.is_ok() {
         shared.catalog.call(move |c| c.cleaned(&cleanup)).await?;
     } else {
         shared.sweep.notify_one();
     }
+    shared.upkeep.notify_one();
+    let points = points.unwrap_or(0);
     Ok(Receipt {
         id,
         name: document.name,
         chunks: removed.chunks,
-        points: points.unwrap_or(0),
+        points,
         text_bytes: removed.text_bytes,
         original_removed: original_removed?,
+        original_bytes: document.bytes,
         turns: removed.turns,
         pending,
+        sweeping: upkeep::sweeping(traces_gone, points),
     })
 }
 
 /// Removes all points of a document, durably. How many there were.
 async fn remove_points(shared: &Shared, id: DocumentId) -> Result<u64, PortError> {
-    let _points = shared.points.lock().await;
+    let waited = tokio::time::timeout(POINTS_WAIT, shared.points.lock()).await;
+    let _points = waited.map_err(|_| PortError::TimedOut {
+        component: Component::VectorStore,
+        limit: POINTS_WAIT,
+    })?;
     shared.open_store().await?;
     let filter = Filter {
         document: Some(id),
@@ -106,17 +115,6 @@ async fn remove_original(shared: &Arc<Shared>, cleanup: &Cleanup) -> Result<bool
         shared.originals.remove(sha256)
     })
     .await
-}
-
-async fn empty_log(shared: &Shared) -> bool {
-    for _ in 0..LOG_TRIES {
-        match shared.catalog.call(Catalog::empty_log).await {
-            Ok(true) => return true,
-            Ok(false) => {}
-            Err(error) => tracing::warn!(%error, "the catalog's log could not be emptied"),
-        }
-    }
-    false
 }
 
 /// Works off what is noted, at start and whenever something new is. Ends when the daemon stops.
@@ -172,13 +170,8 @@ async fn sweep_one(shared: &Arc<Shared>, noted: Cleanup) -> Result<(), IngestErr
         .delete(id, keep.filter(|revision| *revision > 0))
         .await?;
     shared.store.flush().await?;
-    if noted.original.is_some() && !empty_log(shared).await {
-        return Err(IngestError::Port(PortError::unavailable(
-            Component::Catalog,
-            "a reader keeps its log from being emptied",
-        )));
-    }
     shared.catalog.call(move |c| c.cleaned(&noted)).await?;
+    shared.upkeep.notify_one();
     Ok(())
 }
 

@@ -10,7 +10,7 @@ use std::{
 use tokio::sync::{Notify, broadcast};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{IngestError, originals::Originals, reader::Reader};
+use super::{IngestError, originals::Originals, reader::Reader, upkeep::Pace};
 use crate::{
     catalog::Catalog,
     config::IngestConfig,
@@ -38,6 +38,10 @@ pub(super) struct Shared {
     pub(super) wake: Notify,
     /// There may be something to clean up, see [`Catalog::cleanups`].
     pub(super) sweep: Notify,
+    /// The stores' files may want to be put in order, see [`super::upkeep`].
+    pub(super) upkeep: Notify,
+    /// Held by whoever removes the catalog's traces, see [`Catalog::remove_traces`].
+    pub(super) traces: tokio::sync::Mutex<Pace>,
     /// Documents whose state changed (searchable, failed, deleted).
     pub(super) changed: broadcast::Sender<DocumentId>,
     /// Held by whoever changes the points of documents, from the look at the catalog that decides it
@@ -82,6 +86,8 @@ impl Shared {
             cancel,
             wake: Notify::new(),
             sweep: Notify::new(),
+            upkeep: Notify::new(),
+            traces: tokio::sync::Mutex::default(),
             changed: broadcast::Sender::new(CHANGES),
             points: tokio::sync::Mutex::new(()),
             claims: Mutex::default(),

@@ -83,4 +83,12 @@ pub trait VectorStore: Send + Sync {
 
     /// Number of points that match.
     async fn count(&self, filter: Filter) -> Result<u64, PortError>;
+
+    /// Puts the index's files in order: vectors of deleted points leave them, and what makes searches
+    /// fast is built where there are enough points. May take minutes, in which searches go on and
+    /// writers wait; cheap when there is nothing to do. Returns whether there was. Stores that see to
+    /// it themselves need not implement it.
+    async fn upkeep(&self) -> Result<bool, PortError> {
+        Ok(false)
+    }
 }

@@ -9,10 +9,13 @@
 //! * nothing is durable before [`EdgeIndex::flush`]; the shard's log is not replayed when it is opened;
 //! * its `flush` panics when another call holds its log, and when the disk is full: writers take turns
 //!   here, and a panic becomes an [`EdgeError`];
+//! * deleted points stay in its segments and its log: [`EdgeIndex::purge`] writes the others to a fresh
+//!   shard;
 //! * its log only grows: [`EdgeIndex::flush`] drops the parts that are no longer of use;
 //! * a shard may be left half made by a kill: one without our identity file is made anew.
 
 mod error;
+mod exchange;
 mod identity;
 mod log;
 mod shard;
@@ -94,7 +97,8 @@ impl EdgeIndex {
     pub fn open(folder: &Path, identity: &Identity) -> Result<Self, EdgeError> {
         fs::create_dir_all(folder).map_err(|source| EdgeError::io("create", folder, source))?;
         let lock = lock(folder)?;
-        let path = folder.join("shard");
+        let path = folder.join(exchange::SHARD);
+        exchange::finish(folder)?;
         let shard = match identity::read(folder)? {
             Some(recorded) if recorded != *identity => {
                 return Err(EdgeError::OtherIdentity {
@@ -148,7 +152,7 @@ impl EdgeIndex {
     pub fn flush(&self) -> Result<(), EdgeError> {
         let _turn = self.turn();
         self.with(Shard::flush)?;
-        if log::is_long(&self.folder.join("shard"))? {
+        if log::is_long(&self.folder.join(exchange::SHARD))? {
             self.reopen()?;
         }
         Ok(())
@@ -186,7 +190,47 @@ impl EdgeIndex {
     /// Removes a document's points, those of revision `keep` excepted.
     pub fn delete(&self, document: Uuid, keep: Option<u32>) -> Result<(), EdgeError> {
         let _turn = self.turn();
-        self.with(|shard| shard.delete(document, keep))
+        let only = Only {
+            collection: None,
+            document: Some(document),
+        };
+        self.with(|shard| {
+            let before = shard.count(&only)?;
+            shard.delete(document, keep)?;
+            if shard.count(&only)? < before {
+                exchange::mark(&self.folder)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Writes the points there are to a fresh shard and takes it in place of the old one, so that no file
+    /// holds anything of those that were deleted. Searches go on but for the exchange (as long as
+    /// opening takes); writers wait. The graph of [`Self::optimize`] has to be built again.
+    ///
+    /// Returns whether there was anything to do: whether points were deleted since the last time.
+    pub fn purge(&self) -> Result<bool, EdgeError> {
+        let _turn = self.turn();
+        if !exchange::is_marked(&self.folder) {
+            return Ok(false);
+        }
+        let fresh = exchange::begin(&self.folder)?;
+        let shard = Shard::create(&fresh, self.identity.dimension)?;
+        self.with(|old| old.copy_into(&shard))?;
+        shard.flush()?;
+        drop(shard);
+        exchange::sync_tree(&fresh)?;
+
+        let mut guard = self.shard.write().unwrap_or_else(PoisonError::into_inner);
+        *guard = None;
+        let exchanged = exchange::exchange(&self.folder);
+        // Whichever it is now, it is opened; a failure of both is told by every later call.
+        *guard = Some(Shard::load(&self.folder.join(exchange::SHARD))?);
+        drop(guard);
+        exchanged?;
+        exchange::finish(&self.folder)?;
+        exchange::unmark(&self.folder)?;
+        Ok(true)
     }
 
     /// The dense vectors of points, in the order of `ids`; `None` where there is no such point.
@@ -246,7 +290,7 @@ impl EdgeIndex {
     /// Closes the shard, drops the log's old parts and opens it again. Searches wait meanwhile (0.4 s
     /// at 100,000 points). When it cannot be opened the index stays closed, and says so to each call.
     fn reopen(&self) -> Result<(), EdgeError> {
-        let path = self.folder.join("shard");
+        let path = self.folder.join(exchange::SHARD);
         let mut guard = self.shard.write().unwrap_or_else(PoisonError::into_inner);
         *guard = None;
         log::prune(&path)?;

@@ -11,9 +11,10 @@ use qdrant_edge::{
     Condition, CountRequest, CreateIndex, Distance, EdgeConfig, EdgeOptimizersConfig, EdgeShard,
     EdgeSparseVectorParams, EdgeVectorParams, FieldCondition, FieldIndexOperations, Filter,
     JsonPath, Match, MatchValue, Modifier, NamedQuery, OperationError, Payload, PayloadFieldSchema,
-    PayloadSchemaType, PointId, PointInsertOperations, PointOperations, PointStruct, QueryEnum,
-    SearchRequest, UpdateOperation, ValueVariants, Vector, VectorInternal, VectorStructInternal,
-    Vectors, WalOptions, WithPayloadInterface, WithVector,
+    PayloadSchemaType, PointId, PointInsertOperations, PointOperations, PointStruct,
+    PointStructPersisted, QueryEnum, ScrollRequest, SearchRequest, UpdateOperation, ValueVariants,
+    Vector, VectorInternal, VectorStructInternal, Vectors, WalOptions, WithPayloadInterface,
+    WithVector,
     external::{serde_json::json, uuid::Uuid},
 };
 
@@ -217,6 +218,44 @@ impl Shard {
 
     pub(crate) fn optimize(&self) -> Result<bool, EdgeError> {
         guarded("optimise", || self.edge().optimize())
+    }
+
+    /// Writes every point of this shard to `other`.
+    pub(crate) fn copy_into(&self, other: &Self) -> Result<(), EdgeError> {
+        let mut from = None;
+        loop {
+            let request = ScrollRequest {
+                offset: from,
+                limit: Some(POINTS_PER_UPDATE),
+                filter: None,
+                with_payload: Some(WithPayloadInterface::Bool(true)),
+                with_vector: WithVector::Bool(true),
+                order_by: None,
+            };
+            let (records, next) = guarded("read", || self.edge().scroll(request))?;
+            let points: Vec<PointStructPersisted> = records
+                .into_iter()
+                .filter_map(|record| {
+                    Some(PointStructPersisted {
+                        id: record.id,
+                        vector: record.vector?.into(),
+                        payload: record.payload,
+                    })
+                })
+                .collect();
+            if !points.is_empty() {
+                other.update(
+                    "write",
+                    UpdateOperation::PointOperation(PointOperations::UpsertPoints(
+                        PointInsertOperations::PointsList(points),
+                    )),
+                )?;
+            }
+            from = next;
+            if from.is_none() {
+                return Ok(());
+            }
+        }
     }
 
     pub(crate) fn flush(&self) -> Result<(), EdgeError> {

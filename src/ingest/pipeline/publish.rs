@@ -155,6 +155,7 @@ async fn attempt(shared: &Arc<Shared>, group: &[Embedded]) -> Result<(), Setback
             .await?;
         if published {
             shared.announce(id);
+            shared.upkeep.notify_one();
             if one.prepared.publication.revision > 1 {
                 shared.sweep.notify_one();
             }
