@@ -153,6 +153,11 @@ impl App {
             settings_file: Some(paths.config_file.clone()),
             metrics,
         })?;
+        let key = http::LocalKey::issue(home).map_err(|source| AppError::Home {
+            path: home.clone(),
+            source,
+        })?;
+        let state = state.trusting(key);
         Ok(Self {
             state,
             board,

@@ -25,6 +25,7 @@ mod snapshot;
 #[cfg(test)]
 mod tests;
 mod traces;
+mod watches;
 mod words;
 
 use std::{path::Path, sync::Arc};
@@ -34,6 +35,7 @@ use jiff::Timestamp;
 pub use cleanups::Cleanup;
 pub use generations::{ChunkRun, Coverage, forget_index};
 pub use snapshot::{Contents, Snapshot, inspect};
+pub use watches::{Assigned, Assignment, WatchCounts, WatchedFile, key_of};
 
 use crate::domain::{
     Chunk, ChunkKey, Collection, Document, DocumentId, Fingerprint, Locator, MediaType, PageReport,

@@ -18,6 +18,7 @@ mod restore;
 mod search;
 mod serve;
 mod status;
+mod watch;
 
 use std::{ffi::OsString, io::IsTerminal, path::PathBuf, process::ExitCode};
 
@@ -78,6 +79,7 @@ enum Command {
     Ask(ask::Ask),
     Search(search::Search),
     Docs(docs::Docs),
+    Watch(watch::WatchArgs),
     Status(status::Status),
     Doctor(doctor::Doctor),
     Models(models::Models),
@@ -158,6 +160,7 @@ async fn run(command: Command, context: Context) -> Result<(), Failure> {
         Command::Ask(ask) => ask.run(context).await,
         Command::Search(search) => search.run(context).await,
         Command::Docs(docs) => docs.run(context).await,
+        Command::Watch(watch) => watch.run(context).await,
         Command::Status(status) => status.run(context).await,
         Command::Doctor(doctor) => doctor.run(context).await,
         Command::Models(models) => models.run(context).await,

@@ -15,7 +15,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::Collection;
+use crate::domain::{Collection, Deleted};
 
 pub use api_key::{ApiKeyHash, NotAKeyHash, new_api_key};
 pub use load::{Loaded, Overrides, Setting, load};
@@ -205,12 +205,32 @@ impl Default for EmbedConfig {
     }
 }
 
+/// A folder whose files are documents.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WatchConfig {
+    pub path: PathBuf,
+    /// `ingest.default_collection` unless given.
+    #[serde(default)]
+    pub collection: Option<Collection>,
+    /// Patterns as in `.gitignore`; without any, whatever is of a kind that can be read.
+    #[serde(default)]
+    pub include: Vec<String>,
+    #[serde(default)]
+    pub exclude: Vec<String>,
+    /// What becomes of the document when its file is deleted.
+    #[serde(default)]
+    pub deleted: Deleted,
+}
+
 /// Taking documents in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct IngestConfig {
     /// Folders that `POST /api/knowledge/process` may read. None by default.
     pub allowed_roots: Vec<PathBuf>,
+    /// Folders whose files are documents as long as they are there.
+    pub watch: Vec<WatchConfig>,
     pub default_collection: Collection,
     /// Tokens of a chunk at most, as the embedder counts them.
     pub chunk_tokens: usize,
@@ -232,6 +252,7 @@ impl Default for IngestConfig {
     fn default() -> Self {
         Self {
             allowed_roots: Vec::new(),
+            watch: Vec::new(),
             default_collection: Collection::default(),
             chunk_tokens: 256,
             chunk_overlap_tokens: 0,

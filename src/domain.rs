@@ -13,6 +13,7 @@ pub mod ids;
 pub mod incident;
 pub mod question;
 pub mod unseen;
+pub mod watch;
 
 pub use answer::{Answer, Citation, Evidence, Scores, Timings, Usage};
 pub use chunk::{Chunk, ChunkKey, Locator};
@@ -23,6 +24,7 @@ pub use document::{
 };
 pub use embedding::{EmbedderIdentity, Embedding, Fingerprint, SparseVector};
 pub use generation::{Generation, GenerationRole};
-pub use ids::{AnswerId, Collection, ConversationId, DocumentId, IncidentId};
+pub use ids::{AnswerId, Collection, ConversationId, DocumentId, IncidentId, WatchId};
 pub use incident::Incident;
 pub use question::Question;
+pub use watch::{Content, Deleted, FileStamp, Watch, WatchRules};

@@ -6,6 +6,7 @@ mod extract;
 mod guard;
 mod health;
 mod knowledge;
+mod local;
 mod metrics;
 mod openapi;
 pub mod problem;
@@ -13,6 +14,7 @@ mod rag;
 mod reindex;
 mod serve;
 mod upload;
+mod watches;
 mod wire;
 
 use std::{any::Any, path::PathBuf, sync::Arc, time::Duration};
@@ -41,6 +43,7 @@ use crate::{
     health::Board,
     ingest::{Library, Reindex},
 };
+pub use local::{LOCAL_KEY_FILE, LOCAL_KEY_HEADER, LocalKey};
 pub use problem::{Code, Problem};
 pub use serve::serve;
 
@@ -76,6 +79,8 @@ struct Shared {
     searches: Semaphore,
     backups: Arc<Semaphore>,
     openapi: std::sync::OnceLock<Arc<OpenApi>>,
+    /// Tells the person whose daemon it is from others.
+    local_key: std::sync::OnceLock<LocalKey>,
 }
 
 impl State {
@@ -91,8 +96,21 @@ impl State {
             searches: Semaphore::new(questions * SEARCHES_PER_QUESTION),
             backups: Arc::new(Semaphore::new(1)),
             openapi: std::sync::OnceLock::new(),
+            local_key: std::sync::OnceLock::new(),
             parts,
         })))
+    }
+
+    /// From now on who shows this key may do what the daemon's owner may.
+    #[must_use]
+    pub fn trusting(self, key: LocalKey) -> Self {
+        // Set once, before anything is served; a second key would change nothing.
+        let _ = self.0.local_key.set(key);
+        self
+    }
+
+    fn local_key(&self) -> Option<&LocalKey> {
+        self.0.local_key.get()
     }
 
     fn library(&self) -> &Arc<Library> {
@@ -168,6 +186,8 @@ pub fn router(state: State) -> Router {
         .routes(routes!(knowledge::document, knowledge::delete))
         .routes(routes!(knowledge::text))
         .routes(routes!(knowledge::original))
+        .routes(routes!(watches::list, watches::add))
+        .routes(routes!(watches::remove))
         .routes(routes!(rag::query))
         .routes(routes!(rag::context))
         .routes(routes!(rag::context_search))

@@ -18,6 +18,7 @@ mod removal;
 mod shared;
 mod upkeep;
 mod upload;
+pub mod watch;
 
 use std::{
     io,
@@ -35,7 +36,7 @@ pub use upload::Upload;
 
 use crate::{
     catalog::CatalogError,
-    domain::{Component, DocumentId, MediaType, Status},
+    domain::{Component, DocumentId, MediaType, Status, WatchId},
     ports::PortError,
 };
 
@@ -115,6 +116,14 @@ pub enum IngestError {
         path.display()
     )]
     OutsideRoots { path: PathBuf },
+    #[error("there is no watch {0}")]
+    WatchNotFound(WatchId),
+    #[error("{} is watched already", path.display())]
+    WatchedAlready { path: PathBuf },
+    #[error("{} is watched because the settings say so; take it out of `ingest.watch`", path.display())]
+    WatchConfigured { path: PathBuf },
+    #[error("the rules of the watch are not right: {reason}")]
+    WatchRules { reason: String },
     #[error("{} cannot be read: {source}", path.display())]
     PathUnreadable { path: PathBuf, source: io::Error },
     #[error(transparent)]

@@ -72,13 +72,35 @@ impl Catalog {
         })
     }
 
-    /// Whether any document has these bytes.
+    /// Whether any document has these bytes, or is to have them.
     pub fn needs_original(&self, sha256: Sha256Hash) -> Result<bool, CatalogError> {
         self.connections.read(|t| {
-            Ok(
-                t.prepare_cached("SELECT EXISTS (SELECT 1 FROM documents WHERE sha256 = ?1)")?
-                    .query_row(params![sha256.0], |row| row.get(0))?,
-            )
+            Ok(t.prepare_cached(
+                "SELECT EXISTS (SELECT 1 FROM documents WHERE sha256 = ?1 OR next_sha256 = ?1)",
+            )?
+            .query_row(params![sha256.0], |row| row.get(0))?)
+        })
+    }
+
+    /// Originals that documents gave up: each goes unless another document needs it.
+    pub fn loose_originals(&self) -> Result<Vec<Sha256Hash>, CatalogError> {
+        self.connections.read(|t| {
+            let hashes = t
+                .prepare_cached("SELECT sha256 FROM loose_originals")?
+                .query_map([], |row| row.get(0).map(Sha256Hash))?
+                .collect::<Result<_, _>>()?;
+            Ok(hashes)
+        })
+    }
+
+    /// That one was seen to.
+    pub fn not_loose(&self, sha256: Sha256Hash) -> Result<(), CatalogError> {
+        self.connections.write(|t| {
+            t.execute(
+                "DELETE FROM loose_originals WHERE sha256 = ?1",
+                params![sha256.0],
+            )?;
+            Ok(())
         })
     }
 

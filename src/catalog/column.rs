@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use rusqlite::{Row, types::Type};
 use uuid::Uuid;
 
-use crate::domain::{Collection, ConversationId, DocumentId, IncidentId};
+use crate::domain::{Collection, ConversationId, DocumentId, IncidentId, WatchId};
 
 /// An identifier's column.
 pub(super) trait Key: Copy {
@@ -27,7 +27,7 @@ macro_rules! key {
         }
     )+};
 }
-key!(DocumentId, ConversationId, IncidentId);
+key!(DocumentId, ConversationId, IncidentId, WatchId);
 
 /// Now, as precisely as the catalog keeps it, so that what was written equals what is read.
 pub(super) fn now() -> i64 {

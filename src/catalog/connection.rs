@@ -111,8 +111,10 @@ impl Connections {
     /// left beside those it moved go with the old pages. Takes as much space again while it runs.
     pub(super) fn write_anew(&self) -> Result<(), CatalogError> {
         let writer = self.writer();
-        let number = |pragma: &str| writer.pragma_query_value(None, pragma, |row| row.get(0));
-        let bytes: i64 = number("page_count")? * number("page_size")?;
+        let number = |pragma: &str| -> Result<i64, rusqlite::Error> {
+            writer.pragma_query_value(None, pragma, |row| row.get(0))
+        };
+        let bytes = number("page_count")? * number("page_size")?;
         if bytes <= COPY_IN_MEMORY {
             writer.execute_batch("VACUUM")?;
             return Ok(());

@@ -6,6 +6,7 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use super::{
     Catalog, CatalogError, Listing, NewDocument, Recorded, Totals,
     column::{Key, collection, count, now, time, unreadable, word},
+    watches,
 };
 use crate::domain::{
     Collection, Document, DocumentId, Failure, PageReport, Sha256Hash, Stage, Status,
@@ -19,23 +20,26 @@ impl Catalog {
     /// collection are the document that is there; where that one failed, it is queued again.
     pub fn record(&self, new: &NewDocument) -> Result<Recorded, CatalogError> {
         let recorded = self.connections.write(|t| {
-            let before = t
-                .prepare_cached("SELECT id FROM documents WHERE sha256 = ?1 AND collection = ?2")?
-                .query_row(params![new.sha256.0, new.collection.as_str()], |row| {
-                    DocumentId::read(row, 0)
-                })
-                .optional()?;
-            if let Some(id) = before {
-                t.execute(
-                    "UPDATE documents SET status = 'queued', error_code = NULL, \
-                     error_message = NULL, updated_at = ?2, queued_at = ?2 \
-                     WHERE id = ?1 AND status = 'failed'",
-                    params![id.key(), now()],
-                )?;
-            }
-            let id = match before {
-                Some(id) => id,
-                None => insert(t, new)?,
+            let before = with_content(t, new.sha256, &new.collection)?;
+            let id = match &before {
+                Some(found) => {
+                    if found.next_is_other {
+                        watches::split(t, found.id)?;
+                    }
+                    t.execute(
+                        "UPDATE documents SET status = 'queued', error_code = NULL, \
+                         error_message = NULL, updated_at = ?2, queued_at = ?2 \
+                         WHERE id = ?1 AND status = 'failed'",
+                        params![found.id.key(), now()],
+                    )?;
+                    // Whatever watch found it first: a person has brought it now.
+                    t.execute(
+                        "UPDATE documents SET held = 1 WHERE id = ?1",
+                        [found.id.key()],
+                    )?;
+                    found.id
+                }
+                None => insert(t, new, true)?,
             };
             let document = select(t, id)?.expect("the row was found or written just above");
             Ok(Recorded {
@@ -55,21 +59,43 @@ impl Catalog {
         sha256: Sha256Hash,
         collection: &Collection,
     ) -> Result<Option<Document>, CatalogError> {
-        let found = self.connections.read(|t| {
-            let id = t
-                .prepare_cached("SELECT id FROM documents WHERE sha256 = ?1 AND collection = ?2")?
-                .query_row(params![sha256.0, collection.as_str()], |row| {
-                    DocumentId::read(row, 0)
-                })
-                .optional()?;
-            id.map_or(Ok(None), |id| select(t, id))
-        })?;
+        let found = self
+            .connections
+            .read(|t| match with_content(t, sha256, collection)? {
+                Some(found) => select(t, found.id),
+                None => Ok(None),
+            })?;
         Ok(found.map(|document| self.shown(document)))
     }
 
     /// One document, with how far it has come.
     pub fn document(&self, id: DocumentId) -> Result<Option<Document>, CatalogError> {
         let found = self.connections.read(|t| select(t, id))?;
+        Ok(found.map(|document| self.shown(document)))
+    }
+
+    /// One document with the bytes that are to be read: those that it will have, where it is to have
+    /// others.
+    pub fn document_to_read(&self, id: DocumentId) -> Result<Option<Document>, CatalogError> {
+        let found = self.connections.read(|t| {
+            let Some(mut document) = select(t, id)? else {
+                return Ok(None);
+            };
+            let next = t
+                .prepare_cached(
+                    "SELECT next_sha256, next_bytes FROM documents \
+                     WHERE id = ?1 AND next_sha256 IS NOT NULL",
+                )?
+                .query_row([id.key()], |row| {
+                    Ok((Sha256Hash(row.get(0)?), count(row, 1)?))
+                })
+                .optional()?;
+            if let Some((sha256, bytes)) = next {
+                document.sha256 = sha256;
+                document.bytes = bytes;
+            }
+            Ok(Some(document))
+        })?;
         Ok(found.map(|document| self.shown(document)))
     }
 
@@ -146,11 +172,40 @@ impl Catalog {
         failure: &Failure,
         pages: &[PageReport],
     ) -> Result<(), CatalogError> {
+        self.fail_of(id, None, failure, pages)
+    }
+
+    /// The same after the bytes `read` were read; nothing happens when the document is to have others by
+    /// now.
+    pub fn fail_reading(
+        &self,
+        id: DocumentId,
+        read: Sha256Hash,
+        failure: &Failure,
+        pages: &[PageReport],
+    ) -> Result<(), CatalogError> {
+        self.fail_of(id, Some(read), failure, pages)
+    }
+
+    fn fail_of(
+        &self,
+        id: DocumentId,
+        read: Option<Sha256Hash>,
+        failure: &Failure,
+        pages: &[PageReport],
+    ) -> Result<(), CatalogError> {
         self.connections.write(|t| {
             let changed = t.execute(
                 "UPDATE documents SET status = 'failed', error_code = ?2, error_message = ?3, \
-                 updated_at = ?4 WHERE id = ?1",
-                params![id.key(), failure.code.as_str(), failure.message, now()],
+                 updated_at = ?4 WHERE id = ?1 \
+                 AND (?5 IS NULL OR coalesce(next_sha256, sha256) = ?5)",
+                params![
+                    id.key(),
+                    failure.code.as_str(),
+                    failure.message,
+                    now(),
+                    read.map(|sha256| sha256.0),
+                ],
             )?;
             if changed > 0 && !pages.is_empty() {
                 replace_pages(t, id, pages)?;
@@ -191,12 +246,47 @@ pub(super) fn totals(connection: &Connection) -> Result<Totals, CatalogError> {
     Ok(totals)
 }
 
-fn insert(t: &Transaction<'_>, new: &NewDocument) -> Result<DocumentId, CatalogError> {
+/// A document of a collection with certain bytes.
+pub(super) struct WithContent {
+    pub(super) id: DocumentId,
+    /// It has them now and is to have others ([`watches::split`]).
+    pub(super) next_is_other: bool,
+}
+
+/// The document that is to have these bytes, or else the one that has them still.
+pub(super) fn with_content(
+    t: &Transaction<'_>,
+    sha256: Sha256Hash,
+    collection: &Collection,
+) -> Result<Option<WithContent>, CatalogError> {
+    Ok(t.prepare_cached(
+        "SELECT id, next_sha256 IS NOT NULL AND next_sha256 <> ?1 FROM documents \
+         WHERE collection = ?2 AND (sha256 = ?1 OR next_sha256 = ?1) ORDER BY 2 LIMIT 1",
+    )?
+    .query_row(params![sha256.0, collection.as_str()], |row| {
+        Ok(WithContent {
+            id: DocumentId::read(row, 0)?,
+            next_is_other: row.get(1)?,
+        })
+    })
+    .optional()?)
+}
+
+/// A document that a watch found.
+pub(super) fn insert_watched(
+    t: &Transaction<'_>,
+    new: &NewDocument,
+) -> Result<DocumentId, CatalogError> {
+    insert(t, new, false)
+}
+
+fn insert(t: &Transaction<'_>, new: &NewDocument, held: bool) -> Result<DocumentId, CatalogError> {
     let id = DocumentId::new();
     let metadata = serde_json::to_string(&new.metadata).expect("a JSON object is written as JSON");
     t.execute(
         "INSERT INTO documents (id, name, bytes, sha256, collection, metadata, status, \
-         created_at, updated_at, queued_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'queued', ?7, ?7, ?7)",
+         created_at, updated_at, queued_at, held) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'queued', ?7, ?7, ?7, ?8)",
         params![
             id.key(),
             new.name,
@@ -205,6 +295,7 @@ fn insert(t: &Transaction<'_>, new: &NewDocument) -> Result<DocumentId, CatalogE
             new.collection.as_str(),
             metadata,
             now(),
+            held,
         ],
     )?;
     Ok(id)

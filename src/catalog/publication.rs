@@ -6,7 +6,7 @@ use super::{
     Catalog, CatalogError, Passage, Publication, Removed,
     column::{Key, collection, count, now},
     documents::replace_pages,
-    traces, words,
+    traces, watches, words,
 };
 use crate::domain::{Chunk, ChunkKey, DocumentId, Fingerprint, Locator, Sha256Hash};
 
@@ -26,9 +26,26 @@ impl Catalog {
     /// `false`, and nothing changed, when the document was deleted meanwhile or a later revision is
     /// visible already.
     pub fn publish(&self, publication: &Publication) -> Result<bool, CatalogError> {
-        let id = publication.document;
-        let published = self.connections.write(|t| publish(t, publication))?;
-        self.in_work.forget(id);
+        self.publish_of(publication, None)
+    }
+
+    /// The same for a revision that was made of the bytes `read`. `false` also when the document is to
+    /// have others by now: it waits in the queue then.
+    pub fn publish_read(
+        &self,
+        publication: &Publication,
+        read: Sha256Hash,
+    ) -> Result<bool, CatalogError> {
+        self.publish_of(publication, Some(read))
+    }
+
+    fn publish_of(
+        &self,
+        publication: &Publication,
+        read: Option<Sha256Hash>,
+    ) -> Result<bool, CatalogError> {
+        let published = self.connections.write(|t| publish(t, publication, read))?;
+        self.in_work.forget(publication.document);
         Ok(published)
     }
 
@@ -107,21 +124,26 @@ impl Catalog {
     }
 }
 
-fn publish(t: &Transaction<'_>, publication: &Publication) -> Result<bool, CatalogError> {
+fn publish(
+    t: &Transaction<'_>,
+    publication: &Publication,
+    read: Option<Sha256Hash>,
+) -> Result<bool, CatalogError> {
     let id = publication.document;
-    let before: Option<(u32, String)> = t
+    let before: Option<(u32, String, [u8; 32])> = t
         .query_row(
-            "SELECT revision, name FROM documents WHERE id = ?1",
+            "SELECT revision, name, coalesce(next_sha256, sha256) FROM documents WHERE id = ?1",
             [id.key()],
-            |row| Ok((row.get(0)?, row.get(1)?)),
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
         )
         .optional()?;
-    let Some((visible, name)) = before else {
+    let Some((visible, name, wanted)) = before else {
         return Ok(false);
     };
-    if visible >= publication.revision {
+    if visible >= publication.revision || read.is_some_and(|read| read.0 != wanted) {
         return Ok(false);
     }
+    become_next(t, id)?;
     t.execute("DELETE FROM chunks WHERE document = ?1", [id.key()])?;
     t.execute("DELETE FROM text_parts WHERE document = ?1", [id.key()])?;
     write_text(t, id, &publication.text)?;
@@ -150,6 +172,21 @@ fn publish(t: &Transaction<'_>, publication: &Publication) -> Result<bool, Catal
         traces::mark(t)?;
     }
     Ok(true)
+}
+
+/// Where the document was to have other bytes, it has them from now on.
+fn become_next(t: &Transaction<'_>, id: DocumentId) -> Result<(), CatalogError> {
+    t.execute(
+        "INSERT INTO loose_originals (sha256) SELECT sha256 FROM documents \
+         WHERE id = ?1 AND next_sha256 IS NOT NULL ON CONFLICT DO NOTHING",
+        [id.key()],
+    )?;
+    t.execute(
+        "UPDATE documents SET sha256 = next_sha256, bytes = next_bytes, next_sha256 = NULL, \
+         next_bytes = NULL WHERE id = ?1 AND next_sha256 IS NOT NULL",
+        [id.key()],
+    )?;
+    Ok(())
 }
 
 fn write_chunk(
@@ -229,11 +266,12 @@ fn read_passage(row: &Row<'_>) -> rusqlite::Result<Passage> {
     })
 }
 
-fn remove(t: &Transaction<'_>, id: DocumentId) -> Result<Option<Removed>, CatalogError> {
+pub(super) fn remove(t: &Transaction<'_>, id: DocumentId) -> Result<Option<Removed>, CatalogError> {
     let found = t
         .query_row(
             "SELECT sha256, chunks, text_bytes, EXISTS (SELECT 1 FROM documents o \
-             WHERE o.sha256 = d.sha256 AND o.id <> d.id) FROM documents d WHERE id = ?1",
+             WHERE (o.sha256 = d.sha256 OR o.next_sha256 = d.sha256) AND o.id <> d.id) \
+             FROM documents d WHERE id = ?1",
             [id.key()],
             |row| {
                 let removed = Removed {
@@ -255,6 +293,12 @@ fn remove(t: &Transaction<'_>, id: DocumentId) -> Result<Option<Removed>, Catalo
     )? as u64;
     // Chunks, pages and parts go with the row; the trigger takes the chunks out of the words' index.
     t.execute("DELETE FROM chunks WHERE document = ?1", [id.key()])?;
+    t.execute(
+        "INSERT INTO loose_originals (sha256) SELECT next_sha256 FROM documents \
+         WHERE id = ?1 AND next_sha256 IS NOT NULL ON CONFLICT DO NOTHING",
+        [id.key()],
+    )?;
+    watches::refuse_files_of(t, id)?;
     t.execute("DELETE FROM documents WHERE id = ?1", [id.key()])?;
     traces::mark(t)?;
     note_cleanup(t, id, Some(sha256))?;

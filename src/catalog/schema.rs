@@ -12,7 +12,7 @@ const APPLICATION_ID: i64 = 0x6772_6954;
 
 /// Entry `n` takes a file from version `n` to `n + 1` (`PRAGMA user_version`). Append only: entries
 /// that were released never change.
-pub(super) const MIGRATIONS: [&str; 4] = [V1, V2, GENERATIONS, TRACES];
+pub(super) const MIGRATIONS: [&str; 5] = [V1, V2, GENERATIONS, TRACES, WATCHES];
 
 /// `documents.status` knows no `processing`: being in work is a matter of the running process alone,
 /// so a row that was in work when the process died reads `queued` at the next start.
@@ -153,6 +153,58 @@ CREATE INDEX indexed_by_document ON indexed (document);
 const TRACES: &str = "
 CREATE TABLE traces (marks INTEGER NOT NULL) STRICT;
 INSERT INTO traces (marks) SELECT count(*) > 0 FROM documents;
+";
+
+/// Watched folders, see [`super::watches`].
+///
+/// `documents.held`: a person put it here, so no watch takes it away. `next_sha256`: the bytes it is to
+/// have once they are read; their original is durable, and the one of `sha256` stays until then.
+/// `loose_originals`: files that are perhaps nobody's. `watch_refused`: files whose document was deleted by
+/// hand, their paths as hashes. `retirements.after`: only when that document is searchable.
+const WATCHES: &str = "
+ALTER TABLE documents ADD COLUMN held INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE documents ADD COLUMN next_sha256 BLOB;
+ALTER TABLE documents ADD COLUMN next_bytes INTEGER;
+CREATE UNIQUE INDEX documents_by_next_content ON documents (next_sha256, collection)
+    WHERE next_sha256 IS NOT NULL;
+CREATE TABLE loose_originals (sha256 BLOB NOT NULL PRIMARY KEY) STRICT, WITHOUT ROWID;
+
+CREATE TABLE watches (
+    id         BLOB    NOT NULL PRIMARY KEY CHECK (length(id) = 16),
+    root       BLOB    NOT NULL UNIQUE,
+    collection TEXT    NOT NULL,
+    include    TEXT    NOT NULL,
+    exclude    TEXT    NOT NULL,
+    deleted    TEXT    NOT NULL,
+    configured INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    scanned_at INTEGER
+) STRICT;
+CREATE TABLE watch_files (
+    watch    BLOB    NOT NULL REFERENCES watches (id) ON DELETE CASCADE,
+    path     BLOB    NOT NULL,
+    document BLOB,
+    size     INTEGER NOT NULL,
+    modified INTEGER NOT NULL,
+    inode    INTEGER NOT NULL,
+    device   INTEGER NOT NULL,
+    sha256   BLOB,
+    error    TEXT,
+    PRIMARY KEY (watch, path)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX watch_files_by_document ON watch_files (document);
+CREATE INDEX watch_files_by_inode ON watch_files (watch, inode);
+CREATE TABLE watch_refused (
+    watch  BLOB NOT NULL REFERENCES watches (id) ON DELETE CASCADE,
+    path   BLOB NOT NULL,
+    sha256 BLOB NOT NULL,
+    PRIMARY KEY (watch, path)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE retirements (
+    document BLOB    NOT NULL PRIMARY KEY REFERENCES documents (id) ON DELETE CASCADE,
+    after    BLOB,
+    noted_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 ";
 
 /// Looks at a file that is there already, read-only.

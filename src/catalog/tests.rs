@@ -753,7 +753,12 @@ fn a_file_of_the_first_schema_comes_along() {
         .unwrap()
         .execute_batch(
             "DROP INDEX chunks_by_embedded; ALTER TABLE chunks DROP COLUMN embedded; \
-             PRAGMA user_version = 1",
+             DROP TABLE indexed; DROP TABLE generations; DROP TABLE traces; \
+             DROP TABLE loose_originals; DROP TABLE retirements; \
+             DROP TABLE watch_refused; DROP TABLE watch_files; DROP TABLE watches; \
+             DROP INDEX documents_by_next_content; ALTER TABLE documents DROP COLUMN held; \
+             ALTER TABLE documents DROP COLUMN next_sha256; \
+             ALTER TABLE documents DROP COLUMN next_bytes; PRAGMA user_version = 1",
         )
         .unwrap();
     let catalog = Catalog::open(&path).unwrap();

@@ -24,7 +24,10 @@ impl Catalog {
     /// a reader kept the log from being emptied, or something was removed meanwhile; call it again.
     pub fn remove_traces(&self) -> Result<bool, CatalogError> {
         let marks = self.connections.write(|t| {
-            t.execute("INSERT INTO chunk_words (chunk_words) VALUES ('rebuild')", [])?;
+            t.execute(
+                "INSERT INTO chunk_words (chunk_words) VALUES ('rebuild')",
+                [],
+            )?;
             marks(t)
         })?;
         self.connections.write_anew()?;

@@ -136,6 +136,18 @@ impl Client {
         response.text().await.map_err(ClientError::Broken)
     }
 
+    /// Whether the daemon is on this machine, and what is sent to it stays here.
+    pub fn is_local(&self) -> bool {
+        match self.base.host_str() {
+            Some("localhost") => true,
+            Some(host) => host
+                .trim_matches(['[', ']'])
+                .parse::<std::net::IpAddr>()
+                .is_ok_and(|address| address.is_loopback()),
+            None => false,
+        }
+    }
+
     /// Where the daemon is.
     pub fn base(&self) -> &Url {
         &self.base

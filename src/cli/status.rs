@@ -21,6 +21,8 @@ struct Health {
     /// Absent in daemons of before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     index: Option<Index>,
+    #[serde(default)]
+    watches: Vec<Watch>,
     version: String,
     uptime_s: u64,
 }
@@ -44,6 +46,14 @@ struct Component {
     latency_ms: Option<u64>,
     last_error: Option<String>,
     restarts: u32,
+}
+
+/// A watched folder that somebody should look at.
+#[derive(Debug, Serialize, Deserialize)]
+struct Watch {
+    id: String,
+    condition: String,
+    detail: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -115,6 +125,17 @@ fn show(context: &Context, health: &Health, incidents: &[Incident]) -> Result<()
         .and_then(|index| index.notice.as_ref())
     {
         out.line(&format!("index: {notice}"))?;
+    }
+    for watch in &health.watches {
+        out.line(&format!(
+            "watched folder {}: {}; {}",
+            watch.id,
+            watch.condition,
+            watch
+                .detail
+                .as_deref()
+                .unwrap_or("`griot watch ls` says more")
+        ))?;
     }
     for incident in incidents
         .iter()

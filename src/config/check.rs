@@ -81,6 +81,28 @@ pub fn unfit(config: &Config) -> Vec<Unfit> {
             );
         }
     }
+    for (i, watch) in config.ingest.watch.iter().enumerate() {
+        if !watch.path.is_absolute() {
+            say(
+                "ingest.watch",
+                format!("holds {}, which is not absolute", watch.path.display()),
+            );
+        }
+        let before = &config.ingest.watch[..i];
+        if before.iter().any(|other| other.path == watch.path) {
+            say(
+                "ingest.watch",
+                format!("holds {} twice", watch.path.display()),
+            );
+        }
+        let patterns = watch.include.iter().chain(&watch.exclude);
+        for (pattern, error) in patterns.filter_map(|line| not_a_pattern(line)) {
+            say(
+                "ingest.watch",
+                format!("holds {pattern:?}, which is no pattern of file names ({error})"),
+            );
+        }
+    }
     if config.ingest.chunk_overlap_tokens * 2 > config.ingest.chunk_tokens {
         say(
             "ingest.chunk_overlap_tokens",
@@ -142,6 +164,12 @@ fn unfit_upstream(upstream: &Upstream) -> Option<String> {
             (Some(url), Some(_)) => not_a_url(url).map(|reason| format!("has a url that {reason}")),
         },
     }
+}
+
+fn not_a_pattern(line: &str) -> Option<(&str, String)> {
+    let mut builder = ignore::gitignore::GitignoreBuilder::new("");
+    let error = builder.add_line(None, line).err()?;
+    Some((line, error.to_string()))
 }
 
 fn not_a_url(text: &str) -> Option<String> {

@@ -31,6 +31,8 @@ pub enum Form {
     Paths,
     /// An array of tables, each an [`super::Upstream`].
     Upstreams,
+    /// An array of tables, each a [`super::WatchConfig`].
+    Watches,
 }
 
 impl fmt::Display for Form {
@@ -54,6 +56,9 @@ impl fmt::Display for Form {
             }
             Self::Texts => f.write_str("a list of texts such as [\"one\", \"two\"]"),
             Self::Paths => f.write_str("a list of paths such as [\"/srv/papers\"]"),
+            Self::Watches => f.write_str(
+                "a list of tables such as [{ path = \"~/papers\", exclude = [\"drafts/\"] }]",
+            ),
             Self::Upstreams => f.write_str(
                 "a list of tables such as [{ kind = \"ollama\", url = \"http://127.0.0.1:11434\", model = \"qwen2.5:3b\" }]",
             ),
@@ -110,6 +115,7 @@ pub static KEYS: &[Key] = &[
     key("embed.threads", Form::Number(0, 1024)),
     key("embed.batch", Form::Number(1, 1024)),
     key("ingest.allowed_roots", Form::Paths),
+    key("ingest.watch", Form::Watches),
     key("ingest.default_collection", Form::Text),
     // 512 tokens are all that the embedding models here can read.
     key("ingest.chunk_tokens", Form::Number(16, 512)),

@@ -185,7 +185,7 @@ fn from_text(form: Form, text: &str) -> Option<Value> {
                 .map(Value::from)
                 .collect(),
         )),
-        Form::Texts | Form::Paths | Form::Upstreams => {
+        Form::Texts | Form::Paths | Form::Upstreams | Form::Watches => {
             toml::from_str::<toml::Table>(&format!("v = {text}"))
                 .ok()
                 .and_then(|mut table| table.remove("v"))
@@ -207,7 +207,12 @@ fn fit(key: &'static Key, value: Value, at: &Origin) -> Result<Value, Problem> {
         (Form::Fraction, Value::Float(number)) => (0.0..=1.0).contains(number),
         (Form::Fraction, Value::Integer(number)) => (0..=1).contains(number),
         (Form::Texts | Form::Paths, Value::Array(items)) => texts(items),
-        (Form::Upstreams, Value::Array(items)) => return upstreams(items, at).map(|()| value),
+        (Form::Upstreams, Value::Array(items)) => {
+            return tables(key, &UPSTREAMS, items, at).map(|()| value);
+        }
+        (Form::Watches, Value::Array(items)) => {
+            return tables(key, &WATCHES, items, at).map(|()| value);
+        }
         _ => false,
     };
     match value {
@@ -217,13 +222,34 @@ fn fit(key: &'static Key, value: Value, at: &Origin) -> Result<Value, Problem> {
     }
 }
 
-/// `llm.upstreams` is the one setting with keys of its own inside.
-fn upstreams(items: &[Value], at: &Origin) -> Result<(), Problem> {
-    const FIELDS: [(&str, Form); 3] = [
+/// The fields of a setting that is a list of tables, and the one that each table needs.
+struct Tables {
+    fields: &'static [(&'static str, Form)],
+    needed: &'static str,
+}
+
+const UPSTREAMS: Tables = Tables {
+    fields: &[
         ("kind", Form::Choice(&["embedded", "ollama"])),
         ("url", Form::Text),
         ("model", Form::Text),
-    ];
+    ],
+    needed: "kind",
+};
+
+const WATCHES: Tables = Tables {
+    fields: &[
+        ("path", Form::Path),
+        ("collection", Form::Text),
+        ("include", Form::Texts),
+        ("exclude", Form::Texts),
+        ("deleted", Form::Choice(&["retire", "keep"])),
+    ],
+    needed: "path",
+};
+
+/// Settings with keys of their own inside.
+fn tables(key: &Key, known: &Tables, items: &[Value], at: &Origin) -> Result<(), Problem> {
     let wrong = |name: String, given: String, wanted| Problem::WrongForm {
         at: at.clone(),
         name,
@@ -231,22 +257,19 @@ fn upstreams(items: &[Value], at: &Origin) -> Result<(), Problem> {
         wanted,
     };
     for (i, item) in items.iter().enumerate() {
-        let name = format!("llm.upstreams[{i}]");
-        let Value::Table(fields) = item else {
-            return Err(wrong(
-                "llm.upstreams".to_owned(),
-                describe(item),
-                Form::Upstreams,
-            ));
+        let name = format!("{}[{i}]", key.name);
+        let Value::Table(given) = item else {
+            return Err(wrong(key.name.to_owned(), describe(item), key.form));
         };
-        for (field, value) in fields {
-            let Some((_, form)) = FIELDS.iter().find(|(known, _)| known == field) else {
+        for (field, value) in given {
+            let Some((_, form)) = known.fields.iter().find(|(name, _)| name == field) else {
                 return Err(Problem::UnknownKey {
                     at: at.clone(),
                     name: format!("{name}.{field}"),
-                    nearest: FIELDS
+                    nearest: known
+                        .fields
                         .iter()
-                        .map(|(known, _)| (strsim::damerau_levenshtein(known, field), *known))
+                        .map(|(name, _)| (strsim::damerau_levenshtein(name, field), *name))
                         .min()
                         .filter(|(distance, _)| *distance <= 2)
                         .map(|(_, known)| format!("{name}.{known}")),
@@ -254,17 +277,24 @@ fn upstreams(items: &[Value], at: &Origin) -> Result<(), Problem> {
             };
             let fits = match (form, value) {
                 (Form::Choice(names), Value::String(text)) => names.contains(&text.as_str()),
+                (Form::Texts, Value::Array(items)) => items.iter().all(Value::is_str),
+                (Form::Texts, _) => false,
                 (_, value) => value.is_str(),
             };
             if !fits {
                 return Err(wrong(format!("{name}.{field}"), describe(value), *form));
             }
         }
-        if !fields.contains_key("kind") {
+        if !given.contains_key(known.needed) {
+            let (_, form) = known
+                .fields
+                .iter()
+                .find(|(name, _)| *name == known.needed)
+                .expect("the needed field is one of them");
             return Err(wrong(
-                format!("{name}.kind"),
+                format!("{name}.{}", known.needed),
                 "missing".to_owned(),
-                FIELDS[0].1,
+                *form,
             ));
         }
     }

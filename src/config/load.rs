@@ -204,7 +204,7 @@ fn defaults() -> BTreeMap<&'static str, (Option<Value>, Origin)> {
 }
 
 /// Paths made absolute: those of the file are relative to its folder, others to the working one.
-/// `ingest.allowed_roots` keeps relative paths, which the checks then refuse: what the daemon may
+/// `ingest.allowed_roots` and `ingest.watch` keep relative paths, which the checks then refuse: what the daemon may
 /// read must not depend on where somebody started it.
 fn rooted(key: &Key, value: Value, at: &Origin, env: &Env, config_file: &Path) -> Value {
     let home = env.home();
@@ -228,6 +228,17 @@ fn rooted(key: &Key, value: Value, at: &Origin, env: &Env, config_file: &Path) -
                 })
                 .collect(),
         ),
+        (Form::Watches, Value::Array(mut items)) => {
+            for item in &mut items {
+                if let Some(Value::String(path)) = item.get_mut("path") {
+                    let Value::String(absolute) = absolute_text(path, Path::new("")) else {
+                        continue;
+                    };
+                    *path = absolute;
+                }
+            }
+            Value::Array(items)
+        }
         (_, value) => value,
     }
 }

@@ -315,6 +315,29 @@ pub struct Queue {
     pub documents: Vec<Document>,
 }
 
+/// Characters of a document's name that are kept.
+const MAX_NAME_CHARS: usize = 255;
+
+/// A file's name without folders and control characters. Bidirectional overrides go too: they make
+/// `exe.fdp` look like another name.
+#[must_use]
+pub fn clean_name(given: &str) -> String {
+    let last = given.rsplit(['/', '\\']).next().unwrap_or(given);
+    let unwanted = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    let clean: String = last
+        .chars()
+        .filter(|c| !unwanted(*c))
+        .take(MAX_NAME_CHARS)
+        .collect();
+    match clean.trim() {
+        "" | "." | ".." => "unnamed".to_owned(),
+        name => name.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -330,5 +353,19 @@ mod tests {
             "no_text"
         );
         assert_eq!("failed".parse(), Ok(Status::Failed));
+    }
+
+    #[test]
+    fn names_are_names_only() {
+        let check =
+            |given: &str, expected: &str| assert_eq!(clean_name(given), expected, "{given:?}");
+        check("lease.pdf", "lease.pdf");
+        check("../../etc/passwd", "passwd");
+        check("C:\\papers\\lease.pdf", "lease.pdf");
+        check("a\u{202e}fdp.exe\n", "afdp.exe");
+        check(" Mietvertrag Müller.pdf ", "Mietvertrag Müller.pdf");
+        check("", "unnamed");
+        check("x/..", "unnamed");
+        check(&"ä".repeat(300), &"ä".repeat(255));
     }
 }

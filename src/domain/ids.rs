@@ -103,6 +103,11 @@ prefixed_id!(
     IncidentId, "inc_", "incident id"
 );
 
+prefixed_id!(
+    /// A watched folder.
+    WatchId, "watch_", "watch id"
+);
+
 /// A named shelf of documents. Questions may be kept to one.
 ///
 /// 1 to 64 characters out of `a-z A-Z 0-9 . _ -`, beginning with a letter or a digit.

@@ -18,7 +18,7 @@ use super::{
     reindex, wire,
 };
 use crate::{
-    domain::{Component, IncidentId},
+    domain::{Component, IncidentId, WatchId},
     health::{BreakerState, ComponentReport, ComponentState, HealthReport, Overall},
     ingest::reindex::Standing,
 };
@@ -89,8 +89,20 @@ pub struct Health {
     components: Vec<ComponentHealth>,
     incidents_open: u32,
     index: IndexHealth,
+    /// Watched folders that somebody should look at (a disk that is away).
+    watches: Vec<TroubledWatch>,
     version: &'static str,
     uptime_s: u64,
+}
+
+/// A watched folder that somebody should look at.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TroubledWatch {
+    #[schema(value_type = String, pattern = "^watch_[0-9a-f]{32}$")]
+    id: WatchId,
+    condition: &'static str,
+    /// For people.
+    detail: Option<String>,
 }
 
 /// The vector index: whose vectors it holds, and what is done about it.
@@ -128,6 +140,7 @@ impl Health {
                 .map(ComponentHealth::from)
                 .collect(),
             incidents_open: report.incidents_open,
+            watches: Vec::new(),
             version: report.version,
             uptime_s: report.uptime_s,
         }
@@ -139,10 +152,18 @@ impl Health {
 #[utoipa::path(get, path = "/api/health", tag = "health",
     responses((status = 200, description = "As of now", body = Health)))]
 pub async fn health(Shared(state): Shared<State>) -> axum::Json<Health> {
-    axum::Json(Health::new(
-        state.board().report(),
-        state.reindex().standing(),
-    ))
+    let mut health = Health::new(state.board().report(), state.reindex().standing());
+    health.watches = state
+        .library()
+        .troubled_watches()
+        .into_iter()
+        .map(|(id, condition)| TroubledWatch {
+            id,
+            condition: condition.as_str(),
+            detail: condition.detail(),
+        })
+        .collect();
+    axum::Json(health)
 }
 
 /// A short word.

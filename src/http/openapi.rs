@@ -95,6 +95,7 @@ fn applies(code: Code, path: &str, operation: &Operation) -> bool {
     let is_rag = path.starts_with("/api/rag/");
     let is_library = path.starts_with("/api/knowledge/");
     let is_reindex = path.starts_with("/api/reindex");
+    let is_watch = path.starts_with("/api/watches");
     let takes_in = path.ends_with("/upload") || path.ends_with("/process");
     match code {
         Code::Malformed
@@ -107,16 +108,18 @@ fn applies(code: Code, path: &str, operation: &Operation) -> bool {
         | Code::Internal => true,
         Code::InvalidValue => has_input,
         Code::RequestTimedOut | Code::TooLarge | Code::UnsupportedMediaType => has_body,
-        Code::PathNotAllowed => path.ends_with("/process"),
+        Code::PathNotAllowed => path.ends_with("/process") || (is_watch && has_body),
         Code::QueueFull => takes_in,
         Code::DocumentNotFound => is_library && has_input,
+        Code::WatchNotFound => is_watch && path.ends_with('}'),
+        Code::WatchConflict => is_watch && has_input,
         Code::TextNotFound => path.ends_with("/text"),
         Code::IncidentNotFound => path.starts_with("/api/incidents/"),
         Code::TooManyQuestions => is_rag,
         Code::Conflict => path == "/api/backup" || is_reindex,
         Code::NothingKept => path.starts_with("/api/reindex/"),
         Code::Unavailable | Code::StorageFull | Code::Stopping => {
-            is_rag || is_library || is_reindex || path == "/api/backup"
+            is_rag || is_library || is_watch || is_reindex || path == "/api/backup"
         }
         Code::NotReady => path == "/readyz",
     }

@@ -61,12 +61,15 @@ codes! {
     DocumentNotFound = NOT_FOUND, "document-not-found", "There is no such document";
     /// It is not processed yet, or could not be read.
     TextNotFound = NOT_FOUND, "text-not-found", "This document has no stored text";
+    WatchNotFound = NOT_FOUND, "watch-not-found", "There is no such watch";
     IncidentNotFound = NOT_FOUND, "incident-not-found", "There is no such incident";
     /// There is no earlier index to go back to.
     NothingKept = NOT_FOUND, "nothing-kept", "No earlier index is kept";
     MethodNotAllowed = METHOD_NOT_ALLOWED, "method-not-allowed", "This method does not work here";
     /// Something that can be done once at a time is being done.
     Conflict = CONFLICT, "conflict", "Something else is under way";
+    /// The folder is watched already, or the settings say that it is.
+    WatchConflict = CONFLICT, "watch-conflict", "This folder is watched otherwise";
     /// The body stopped coming.
     RequestTimedOut = REQUEST_TIMEOUT, "request-timed-out", "The request did not arrive in time";
     TooLarge = PAYLOAD_TOO_LARGE, "too-large", "The request is larger than allowed";
@@ -382,6 +385,14 @@ impl From<IngestError> for Problem {
                     path.display()
                 ),
             ),
+            IngestError::WatchNotFound(_) => Self::new(
+                Code::WatchNotFound,
+                format!("{error}; GET /api/watches lists them"),
+            ),
+            IngestError::WatchedAlready { .. } | IngestError::WatchConfigured { .. } => {
+                Self::new(Code::WatchConflict, error.to_string())
+            }
+            IngestError::WatchRules { .. } => Self::new(Code::InvalidValue, error.to_string()),
             IngestError::PathUnreadable { path, source } => Self::new(
                 Code::InvalidValue,
                 format!("{} cannot be read: {source}", path.display()),

@@ -26,8 +26,8 @@ use crate::domain::Collection;
 const BLOCK: usize = 256 * 1024;
 
 /// A path that was found to lie inside an allowed root.
-struct Allowed {
-    path: PathBuf,
+pub(super) struct Allowed {
+    pub(super) path: PathBuf,
     root: PathBuf,
 }
 
@@ -89,7 +89,7 @@ pub(super) async fn take(
 }
 
 /// Where `given` really is, if that is inside a root.
-fn allow(given: &Path, roots: &[PathBuf]) -> Result<Allowed, IngestError> {
+pub(super) fn allow(given: &Path, roots: &[PathBuf]) -> Result<Allowed, IngestError> {
     let outside = || IngestError::OutsideRoots {
         path: given.to_owned(),
     };

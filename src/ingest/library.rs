@@ -10,13 +10,20 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    Accepted, Held, IngestError, Original, Receipt, Taken, Upload, folder, originals::Originals,
-    pipeline, reader::Reader, removal, shared::Shared, upkeep, upload::blocking,
+    Accepted, Held, IngestError, Original, Receipt, Taken, Upload, folder,
+    originals::Originals,
+    pipeline,
+    reader::Reader,
+    removal,
+    shared::Shared,
+    upkeep,
+    upload::blocking,
+    watch::{Asker, Condition, WatchReport, Watches},
 };
 use crate::{
     catalog::{Catalog, Listing},
     config::IngestConfig,
-    domain::{Collection, Document, DocumentId, Queue, Status},
+    domain::{Collection, Deleted, Document, DocumentId, Queue, Status, WatchId, WatchRules},
     ports::{Embedder, VectorStore},
 };
 
@@ -37,6 +44,7 @@ pub struct LibraryParts {
 /// The documents and what is done with them. Made once; shared by all who serve.
 pub struct Library {
     pub(super) shared: Arc<Shared>,
+    watches: Arc<Watches>,
 }
 
 impl Library {
@@ -69,7 +77,43 @@ impl Library {
         pipeline::start(&shared);
         shared.tracker.spawn(removal::sweep(Arc::clone(&shared)));
         shared.tracker.spawn(upkeep::run(Arc::clone(&shared)));
-        Ok(Arc::new(Self { shared }))
+        let watches = Watches::start(&shared).await?;
+        Ok(Arc::new(Self { shared, watches }))
+    }
+
+    /// Watches a folder: its files are documents from now on.
+    ///
+    /// # Errors
+    /// [`IngestError::OutsideRoots`] unless the owner asks, [`IngestError::PathUnreadable`],
+    /// [`IngestError::WatchedAlready`], [`IngestError::WatchRules`].
+    pub async fn add_watch(
+        &self,
+        rules: WatchRules,
+        asker: Asker,
+    ) -> Result<WatchReport, IngestError> {
+        self.watches.add(rules, asker).await
+    }
+
+    /// Ends a watch. Its documents are retired, or stay as if they had been uploaded.
+    ///
+    /// # Errors
+    /// [`IngestError::WatchNotFound`], [`IngestError::WatchConfigured`].
+    pub async fn remove_watch(
+        &self,
+        id: WatchId,
+        documents: Deleted,
+    ) -> Result<WatchReport, IngestError> {
+        self.watches.remove(id, documents).await
+    }
+
+    /// The watched folders and how they are, the oldest first.
+    pub async fn watches(&self) -> Result<Vec<WatchReport>, IngestError> {
+        self.watches.all().await
+    }
+
+    /// The watched folders that somebody should look at. From memory.
+    pub fn troubled_watches(&self) -> Vec<(WatchId, Condition)> {
+        self.watches.troubled()
     }
 
     /// Begins to take a file in. `name` is what its sender calls it; folders in it are dropped.

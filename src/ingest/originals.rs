@@ -21,6 +21,7 @@ const LOCKS: usize = 64;
 /// The folders of a home.
 #[derive(Debug)]
 pub(super) struct Originals {
+    home: PathBuf,
     originals: PathBuf,
     incoming: PathBuf,
     /// Whoever decides whether a file stays (an upload that finds it there, a delete that finds it
@@ -55,11 +56,17 @@ impl Originals {
         }
         sync_folder(home)?;
         Ok(Self {
+            home: home.to_owned(),
             originals,
             incoming,
             locks: std::array::from_fn(|_| Mutex::new(())),
             all: Arc::default(),
         })
+    }
+
+    /// Where all of it is.
+    pub(super) fn home(&self) -> &Path {
+        &self.home
     }
 
     /// A fresh name for an upload.

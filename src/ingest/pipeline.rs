@@ -103,13 +103,17 @@ impl Shared {
 
     async fn fail(&self, claim: &Claim, failure: Failure, pages: Vec<PageReport>) {
         let id = claim.id;
+        let reading = claim.reading;
         tracing::info!(document = %id, code = failure.code.as_str(), "a document failed");
         let mut patience = Patience::default();
         loop {
             let (failure, pages) = (failure.clone(), pages.clone());
             match self
                 .catalog
-                .call(move |c| c.fail(id, &failure, &pages))
+                .call(move |c| match reading {
+                    Some(read) => c.fail_reading(id, read, &failure, &pages),
+                    None => c.fail(id, &failure, &pages),
+                })
                 .await
             {
                 Ok(()) => break self.announce(id),

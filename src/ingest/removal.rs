@@ -9,7 +9,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{IngestError, Receipt, patience::Patience, shared::Shared, upkeep, upload::blocking};
 use crate::{
-    catalog::{Catalog, Cleanup},
+    catalog::{Catalog, CatalogError, Cleanup, Removed},
     domain::{Component, DocumentId},
     ports::{Filter, PortError},
 };
@@ -20,8 +20,27 @@ const POINTS_WAIT: Duration = Duration::from_secs(5);
 
 /// Deletes one document. It runs to its end even when the caller stops waiting.
 pub(super) async fn delete(shared: &Arc<Shared>, id: DocumentId) -> Result<Receipt, IngestError> {
+    remove(shared, id, Catalog::remove).await
+}
+
+/// Deletes one document that is noted to be retired, unless it is needed again.
+///
+/// # Errors
+/// [`IngestError::NotFound`] when it is needed again, or gone.
+pub(super) async fn retire(shared: &Arc<Shared>, id: DocumentId) -> Result<Receipt, IngestError> {
+    remove(shared, id, Catalog::retire).await
+}
+
+/// The transaction that takes a document out of the catalog.
+type Removal = fn(&Catalog, DocumentId) -> Result<Option<Removed>, CatalogError>;
+
+async fn remove(
+    shared: &Arc<Shared>,
+    id: DocumentId,
+    removal: Removal,
+) -> Result<Receipt, IngestError> {
     let owned = Arc::clone(shared);
-    let work = async move { delete_now(&owned, id).await };
+    let work = async move { remove_now(&owned, id, removal).await };
     shared
         .tracker
         .spawn(work)
@@ -29,7 +48,11 @@ pub(super) async fn delete(shared: &Arc<Shared>, id: DocumentId) -> Result<Recei
         .unwrap_or(Err(IngestError::Stopping))
 }
 
-async fn delete_now(shared: &Arc<Shared>, id: DocumentId) -> Result<Receipt, IngestError> {
+async fn remove_now(
+    shared: &Arc<Shared>,
+    id: DocumentId,
+    removal: Removal,
+) -> Result<Receipt, IngestError> {
     let not_found = || IngestError::NotFound(id);
     let document = shared
         .catalog
@@ -42,7 +65,7 @@ async fn delete_now(shared: &Arc<Shared>, id: DocumentId) -> Result<Receipt, Ing
     let lock = shared.originals.lock(sha256).await;
     let removed = shared
         .catalog
-        .call(move |c| c.remove(id))
+        .call(move |c| removal(c, id))
         .await?
         .ok_or_else(not_found)?;
     shared.stop(id);
@@ -146,6 +169,18 @@ pub(super) async fn sweep(shared: Arc<Shared>) {
 }
 
 async fn sweep_once(shared: &Arc<Shared>) -> Result<(), IngestError> {
+    for sha256 in shared.catalog.call(Catalog::loose_originals).await? {
+        let _lock = shared.originals.lock(sha256).await;
+        let owned = Arc::clone(shared);
+        blocking(move || {
+            if !owned.catalog.needs_original(sha256)? {
+                owned.originals.remove(sha256)?;
+            }
+            owned.catalog.not_loose(sha256)?;
+            Ok(())
+        })
+        .await?;
+    }
     for noted in shared.catalog.call(Catalog::cleanups).await? {
         tokio::select! {
             swept = sweep_one(shared, noted) => swept?,

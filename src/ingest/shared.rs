@@ -14,7 +14,7 @@ use super::{IngestError, originals::Originals, reader::Reader, upkeep::Pace};
 use crate::{
     catalog::Catalog,
     config::IngestConfig,
-    domain::DocumentId,
+    domain::{DocumentId, Sha256Hash},
     ports::{Embedder, PortError, VectorStore},
 };
 
@@ -42,6 +42,8 @@ pub(super) struct Shared {
     pub(super) upkeep: Notify,
     /// Held by whoever removes the catalog's traces, see [`Catalog::remove_traces`].
     pub(super) traces: tokio::sync::Mutex<Pace>,
+    /// Files of watched folders are gone, see [`Catalog::to_retire`].
+    pub(super) retire: Notify,
     /// Documents whose state changed (searchable, failed, deleted).
     pub(super) changed: broadcast::Sender<DocumentId>,
     /// Held by whoever changes the points of documents, from the look at the catalog that decides it
@@ -87,6 +89,7 @@ impl Shared {
             wake: Notify::new(),
             sweep: Notify::new(),
             upkeep: Notify::new(),
+            retire: Notify::new(),
             traces: tokio::sync::Mutex::default(),
             changed: broadcast::Sender::new(CHANGES),
             points: tokio::sync::Mutex::new(()),
@@ -134,6 +137,7 @@ impl Shared {
             id,
             cancelled,
             begun_before: claims.begun_before.remove(&id),
+            reading: None,
             shared: Arc::clone(self),
         })
     }
@@ -159,10 +163,13 @@ impl Shared {
 /// that is, the document is out of the pipeline and, if its row still says so, in the queue.
 pub(super) struct Claim {
     pub(super) id: DocumentId,
-    /// The document was deleted, or the daemon stops.
+    /// The document was deleted, has other bytes by now, or the daemon stops.
     pub(super) cancelled: CancellationToken,
     /// An earlier run may have left points of it.
     pub(super) begun_before: bool,
+    /// The bytes that are read. A watched file may get others meanwhile; what was made of these does not
+    /// count then.
+    pub(super) reading: Option<Sha256Hash>,
     shared: Arc<Shared>,
 }
 

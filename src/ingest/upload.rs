@@ -9,11 +9,8 @@ use tokio::{fs::File, io::AsyncWriteExt};
 use super::{Accepted, IngestError, shared::Shared};
 use crate::{
     catalog::{NewDocument, Recorded},
-    domain::{Collection, Sha256Hash, Status},
+    domain::{Collection, Sha256Hash, document::clean_name},
 };
-
-/// Characters of a document's name that are kept.
-const MAX_NAME_CHARS: usize = 255;
 
 /// A file being uploaded. Dropped before [`Self::finish`], nothing remains of it.
 pub struct Upload {
@@ -28,7 +25,7 @@ pub struct Upload {
 }
 
 /// The file in `incoming/`; it goes with this value unless it was given its final name.
-struct Part(PathBuf);
+pub(super) struct Part(pub(super) PathBuf);
 
 impl Drop for Part {
     fn drop(&mut self) {
@@ -131,9 +128,8 @@ impl Upload {
             document,
             duplicate,
         } = recorded?;
-        if document.status == Status::Queued {
-            shared.wake.notify_one();
-        }
+        // It, or another one that it was to become.
+        shared.wake.notify_one();
         Ok(Accepted {
             id: document.id,
             name: document.name,
@@ -194,42 +190,4 @@ pub(super) async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(work)
         .await
         .unwrap_or(Err(IngestError::Stopping))
-}
-
-/// A file's name without folders and control characters. Bidirectional overrides go too: they make
-/// `exe.fdp` look like another name.
-fn clean_name(given: &str) -> String {
-    let last = given.rsplit(['/', '\\']).next().unwrap_or(given);
-    let unwanted = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    let clean: String = last
-        .chars()
-        .filter(|c| !unwanted(*c))
-        .take(MAX_NAME_CHARS)
-        .collect();
-    match clean.trim() {
-        "" | "." | ".." => "unnamed".to_owned(),
-        name => name.to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_names_only() {
-        let check =
-            |given: &str, expected: &str| assert_eq!(clean_name(given), expected, "{given:?}");
-        check("lease.pdf", "lease.pdf");
-        check("../../etc/passwd", "passwd");
-        check("C:\\papers\\lease.pdf", "lease.pdf");
-        check("a\u{202e}fdp.exe\n", "afdp.exe");
-        check(" Mietvertrag Müller.pdf ", "Mietvertrag Müller.pdf");
-        check("", "unnamed");
-        check("x/..", "unnamed");
-        check(&"ä".repeat(300), &"ä".repeat(255));
-    }
 }

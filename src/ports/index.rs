@@ -218,6 +218,15 @@ impl VectorStore for Index {
     async fn count(&self, filter: Filter) -> Result<u64, PortError> {
         self.store()?.count(filter).await
     }
+
+    async fn upkeep(&self) -> Result<bool, PortError> {
+        let mut tended = self.store()?.upkeep().await?;
+        for other in self.beside() {
+            other.store.open(&other.made_for).await?;
+            tended |= other.store.upkeep().await?;
+        }
+        Ok(tended)
+    }
 }
 
 /// What is found of a generation where it would be.

@@ -10,3 +10,4 @@ mod query;
 mod reindex;
 mod schema;
 mod stop;
+mod watches;

@@ -209,3 +209,99 @@ async fn what_is_in_a_folder_is_told_without_making_anything() {
         Recorded::Made(_)
     ));
 }
+
+/// The bytes of a vector as they lie in files.
+fn bytes_of(vector: &[f32]) -> Vec<u8> {
+    vector
+        .iter()
+        .flat_map(|value| value.to_le_bytes())
+        .collect()
+}
+
+/// The files below a folder that hold these bytes.
+fn files_with(folder: &Path, needle: &[u8]) -> Vec<std::path::PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                let bytes = std::fs::read(&path).unwrap();
+                if bytes.windows(needle.len()).any(|window| window == needle) {
+                    found.push(path);
+                }
+            }
+        }
+    }
+    found
+}
+
+/// Deleted means gone from the files too, once somebody had the time; and nothing else is.
+#[tokio::test]
+async fn upkeep_leaves_nothing_of_deleted_points_in_any_file() {
+    // Of length one, so that they are stored as they are.
+    const GONE: [f32; 4] = [0.5, 0.5, 0.5, -0.5];
+    let folder = tempfile::tempdir().unwrap();
+    let store = EdgeStore::new(folder.path().to_owned());
+    store.open(&identity()).await.unwrap();
+    let gone = DocumentId::from_uuid(Uuid::from_u128(0xdead_beef_dead_beef_dead_beef_dead_beef));
+    let kept: Vec<_> = (0..300)
+        .map(|n| {
+            let angle = n as f32 / 200.0;
+            let vector = [angle.cos(), angle.sin(), 0.0, 0.0];
+            point(key(document(), 1, n), vector, &[(n, 1.0)])
+        })
+        .collect();
+    store.upsert(kept).await.unwrap();
+    assert!(!store.upkeep().await.unwrap(), "nothing was deleted");
+    store
+        .upsert(vec![point(key(gone, 1, 0), GONE, &[(77_777_777, 1.0)])])
+        .await
+        .unwrap();
+    store.flush().await.unwrap();
+    let needles = [
+        bytes_of(&GONE),
+        77_777_777_u32.to_le_bytes().to_vec(),
+        gone.uuid().to_string().into_bytes(),
+    ];
+    store.delete(gone, None).await.unwrap();
+    store.flush().await.unwrap();
+    assert!(
+        !files_with(folder.path(), &needles[0]).is_empty(),
+        "the test looks where it is"
+    );
+    let before = store
+        .search(by_vector([1.0, 0.1, 0.0, 0.0], 50))
+        .await
+        .unwrap();
+
+    assert!(store.upkeep().await.unwrap());
+    for needle in &needles {
+        let none: [&Path; 0] = [];
+        assert_eq!(files_with(folder.path(), needle), none, "{needle:?}");
+    }
+    // As before, now and when it is opened again; and it takes more.
+    for round in 0..2 {
+        assert_eq!(store.count(Filter::default()).await.unwrap(), 300 + round);
+        let after = store
+            .search(by_vector([1.0, 0.1, 0.0, 0.0], 50))
+            .await
+            .unwrap();
+        assert_eq!(after, before);
+        let by_word = store.search(by_terms(&[299], 9)).await.unwrap();
+        assert_eq!(by_word[0].key, key(document(), 1, 299));
+        if round == 0 {
+            let other = DocumentId::from_uuid(Uuid::from_u128(9));
+            let more = point(key(other, 1, 0), [0.0, 0.0, 0.0, 1.0], &[]);
+            store.upsert(vec![more]).await.unwrap();
+            store.flush().await.unwrap();
+        }
+    }
+    drop(store);
+    let store = EdgeStore::new(folder.path().to_owned());
+    store.open(&identity()).await.unwrap();
+    assert_eq!(store.count(Filter::default()).await.unwrap(), 301);
+    assert!(!store.upkeep().await.unwrap(), "it is done once");
+}

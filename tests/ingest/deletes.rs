@@ -131,7 +131,8 @@ async fn a_kill_in_the_middle_of_it_leaves_a_note() {
     // The transaction of a delete, and nothing after it.
     home.catalog.remove(gone.id).unwrap();
     let home = home.crash_and_restart().await;
-    until(|| home.catalog.cleanups().unwrap().is_empty()).await;
+    until(|| home.catalog.cleanups().unwrap().is_empty() && !home.catalog.has_traces().unwrap())
+        .await;
     home.check_consistent();
     assert_eq!(
         home.files_with("xyzzyplugh"),

@@ -9,3 +9,4 @@ mod kills;
 mod pipeline;
 mod reuse;
 mod uploads;
+mod watches;

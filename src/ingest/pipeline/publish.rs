@@ -114,6 +114,9 @@ async fn attempt(shared: &Arc<Shared>, group: &[Embedded]) -> Result<(), Setback
     shared.open_store().await?;
     let mut current = Vec::with_capacity(group.len());
     for one in group {
+        if one.prepared.claim.cancelled.is_cancelled() {
+            continue;
+        }
         let id = one.prepared.claim.id;
         if one.prepared.epoch != shared.embedder.epoch() {
             // The index was exchanged on the way. It goes back to the queue with its claim.
@@ -149,16 +152,20 @@ async fn attempt(shared: &Arc<Shared>, group: &[Embedded]) -> Result<(), Setback
     for one in current {
         let id = one.prepared.claim.id;
         let publication = Arc::clone(&one.prepared.publication);
+        let reading = one.prepared.document.sha256;
         let published = shared
             .catalog
-            .call(move |c| c.publish(&publication))
+            .call(move |c| c.publish_read(&publication, reading))
             .await?;
         if published {
             shared.announce(id);
             shared.upkeep.notify_one();
-            if one.prepared.publication.revision > 1 {
-                shared.sweep.notify_one();
-            }
+            // Points and bytes of the revision before.
+            shared.sweep.notify_one();
+        } else {
+            // It is to have other bytes by now: its next revision has the same number as these points.
+            let visible = shared.catalog.call(move |c| c.visible_revision(id)).await?;
+            shared.store.delete(id, visible.filter(|v| *v > 0)).await?;
         }
     }
     Ok(())

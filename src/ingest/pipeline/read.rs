@@ -82,12 +82,13 @@ async fn next(shared: &Arc<Shared>) -> Result<Option<(Claim, Document)>, Catalog
     let limit = shared.claimed() + 1;
     let waiting = shared.catalog.call(move |c| c.waiting(limit)).await?;
     for id in waiting {
-        let Some(claim) = shared.claim(id) else {
+        let Some(mut claim) = shared.claim(id) else {
             continue;
         };
         // Read under the claim: the row may have changed since the list was made.
-        let document = shared.catalog.call(move |c| c.document(id)).await?;
+        let document = shared.catalog.call(move |c| c.document_to_read(id)).await?;
         if let Some(document) = document.filter(|d| d.status == Status::Queued) {
+            claim.reading = Some(document.sha256);
             return Ok(Some((claim, document)));
         }
     }
