@@ -127,7 +127,8 @@ fn refuse_library(home: &Path) -> Result<(), RestoreError> {
     for entry in fs::read_dir(home).map_err(failed)? {
         let name = entry.map_err(failed)?.file_name();
         let name = name.to_string_lossy().into_owned();
-        if !NOT_THE_LIBRARYS.contains(&name.as_str()) && !(unfinished && name == "originals") {
+        let left_over = unfinished && name == "originals";
+        if !left_over && !NOT_THE_LIBRARYS.contains(&name.as_str()) {
             found.push(name);
         }
     }

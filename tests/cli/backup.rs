@@ -152,7 +152,10 @@ async fn a_full_disk_is_told() {
         .stdin(Stdio::null())
         .stdout(full)
         .stderr(Stdio::piped())
-        .output()
+        // Not `output()`, which takes standard output for itself.
+        .spawn()
+        .unwrap()
+        .wait_with_output()
         .await
         .unwrap();
     assert_eq!(output.status.code(), Some(1));
