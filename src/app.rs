@@ -27,9 +27,10 @@ use crate::{
     },
     http,
     ingest::{
-        IngestError, Library, LibraryParts, Reindex,
+        IngestError, Library, LibraryParts, Reader, Reindex,
         extract::Limits as ReadLimits,
-        jail::{Confinement, Extractor},
+        jail::{Confinement, Extractor, Recognizer},
+        ocr::WithPictures,
         reindex::{self, OpenError},
     },
     ports::{Embedder, LanguageModel, PortError, VectorStore},
@@ -126,7 +127,7 @@ impl App {
             catalog: Arc::clone(&catalog),
             store: Arc::clone(&index) as Arc<dyn VectorStore>,
             embedder: Arc::clone(&index) as Arc<dyn Embedder>,
-            reader: Arc::new(reader(&config.ingest)?),
+            reader: reader(&config.ingest)?,
             home: home.clone(),
             config: config.ingest.clone(),
             tracker: shutdown.tracker.clone(),
@@ -219,8 +220,9 @@ async fn open_catalog(path: PathBuf) -> Result<Arc<Catalog>, AppError> {
         .map_err(|source| AppError::Catalog { path, source })
 }
 
-/// What reads documents: this program again, as a limited child.
-fn reader(config: &IngestConfig) -> Result<Extractor, AppError> {
+/// What reads documents: this program again, as a limited child; pictures of text, where that is wished
+/// and possible, with Tesseract.
+fn reader(config: &IngestConfig) -> Result<Arc<dyn Reader>, AppError> {
     let limits = ReadLimits {
         max_file_bytes: config.max_file_bytes,
         max_pages: config.max_pages,
@@ -230,7 +232,21 @@ fn reader(config: &IngestConfig) -> Result<Extractor, AppError> {
         timeout: Duration::from_secs(config.extract_timeout_s),
         memory_bytes: config.extract_memory_mib * 1024 * 1024,
     };
-    Extractor::of_this_program(limits, confinement).map_err(AppError::Program)
+    let extractor = Extractor::of_this_program(limits, confinement).map_err(AppError::Program)?;
+    if !config.ocr {
+        return Ok(Arc::new(extractor));
+    }
+    let Some(tesseract) = Recognizer::installed() else {
+        tracing::warn!(
+            "`ingest.ocr` is on, but there is no `tesseract` in PATH: pages without text stay empty"
+        );
+        return Ok(Arc::new(extractor));
+    };
+    let languages = config.ocr_languages.clone();
+    Ok(Arc::new(WithPictures {
+        recognizer: Recognizer::of(&extractor, tesseract, languages),
+        extractor,
+    }))
 }
 
 /// Where the index's generations are, with the store in use probed.

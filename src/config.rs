@@ -246,6 +246,10 @@ pub struct IngestConfig {
     pub extract_memory_mib: u64,
     /// Documents waiting at most; one more upload is told to wait (503).
     pub max_queue: usize,
+    /// Whether pages without text are read from their pictures, where Tesseract is installed.
+    pub ocr: bool,
+    /// The languages of those pictures, as Tesseract names them: `eng+deu`.
+    pub ocr_languages: String,
 }
 
 impl Default for IngestConfig {
@@ -262,6 +266,8 @@ impl Default for IngestConfig {
             extract_timeout_s: 15,
             extract_memory_mib: 512,
             max_queue: 10_000,
+            ocr: false,
+            ocr_languages: "eng".to_owned(),
         }
     }
 }

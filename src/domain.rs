@@ -19,8 +19,8 @@ pub use answer::{Answer, Citation, Evidence, Scores, Timings, Usage};
 pub use chunk::{Chunk, ChunkKey, Locator};
 pub use component::Component;
 pub use document::{
-    Document, Failure, FailureCode, MediaType, PageReport, PageState, Queue, Sha256Hash, Stage,
-    Status, Work,
+    Document, Engine, Failure, FailureCode, MediaType, PageReport, PageState, Queue, Sha256Hash,
+    Stage, Status, Work,
 };
 pub use embedding::{EmbedderIdentity, Embedding, Fingerprint, SparseVector};
 pub use generation::{Generation, GenerationRole};

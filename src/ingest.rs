@@ -9,7 +9,9 @@ mod folder;
 mod held;
 pub mod jail;
 mod library;
+pub mod ocr;
 mod originals;
+pub mod password;
 mod patience;
 mod pipeline;
 pub mod reader;
@@ -30,7 +32,8 @@ use serde::Serialize;
 
 pub use held::Held;
 pub use library::{Library, LibraryParts};
-pub use reader::Reader;
+pub use password::Password;
+pub use reader::{Reader, Source};
 pub use reindex::Reindex;
 pub use upload::Upload;
 

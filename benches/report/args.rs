@@ -64,6 +64,8 @@ pub enum Kind {
     Answers,
     /// Memory of the daemon
     Rss,
+    /// Recall and precision of the stored text, by document and reader
+    Text,
 }
 
 impl Kind {
@@ -76,6 +78,7 @@ impl Kind {
             Self::Retrieval => "retrieval",
             Self::Answers => "answers",
             Self::Rss => "rss",
+            Self::Text => "text",
         }
     }
 }

@@ -18,6 +18,7 @@ mod retrieval;
 mod rss;
 mod stack;
 mod table;
+mod text;
 mod vectors;
 
 use std::{error::Error, process::ExitCode};
@@ -73,5 +74,6 @@ async fn measure(kind: Kind, args: &Args) -> Result<Option<Section>, Box<dyn Err
         Kind::Retrieval => retrieval::run(args, &Stack::new(args)?).await,
         Kind::Answers => answers::run(args).await,
         Kind::Rss => rss::run(args).await,
+        Kind::Text => text::run(args).await,
     }
 }

@@ -241,6 +241,7 @@ impl Shelf {
             page: 1,
             chars: text.chars().count() as u64,
             state: PageState::Text,
+            engine: None,
         };
         let publication = Publication {
             document,

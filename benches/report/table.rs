@@ -64,13 +64,14 @@ impl Table {
 pub struct Results(BTreeMap<String, Section>);
 
 /// The order in which people read them.
-const ORDER: [&str; 6] = [
+const ORDER: [&str; 7] = [
     "ingest",
     "interactive",
     "latency",
     "retrieval",
     "answers",
     "rss",
+    "text",
 ];
 
 impl Results {

@@ -156,6 +156,7 @@ async fn publish(
         page: 1,
         chars: text.chars().count() as u64,
         state: PageState::Text,
+        engine: None,
     };
     let publication = Publication {
         document,

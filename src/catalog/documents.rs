@@ -1,7 +1,7 @@
 //! The documents' rows: recorded, listed, queued, failed. What is in work is told from memory, by
 //! `in_work`.
 
-use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params, types::ValueRef};
 
 use super::{
     Catalog, CatalogError, Listing, NewDocument, Recorded, Totals,
@@ -9,7 +9,7 @@ use super::{
     watches,
 };
 use crate::domain::{
-    Collection, Document, DocumentId, Failure, PageReport, Sha256Hash, Stage, Status,
+    Collection, Document, DocumentId, Engine, Failure, PageReport, Sha256Hash, Stage, Status,
 };
 
 const COLUMNS: &str = "id, name, media_type, bytes, sha256, collection, metadata, status, chunks, \
@@ -325,12 +325,18 @@ pub(super) fn select(
 
 fn select_pages(t: &Transaction<'_>, id: DocumentId) -> Result<Vec<PageReport>, CatalogError> {
     let pages = t
-        .prepare_cached("SELECT page, chars, state FROM pages WHERE document = ?1 ORDER BY page")?
+        .prepare_cached(
+            "SELECT page, chars, state, engine FROM pages WHERE document = ?1 ORDER BY page",
+        )?
         .query_map([id.key()], |row| {
             Ok(PageReport {
                 page: row.get(0)?,
                 chars: count(row, 1)?,
                 state: word(row, 2)?,
+                engine: match row.get_ref(3)? {
+                    ValueRef::Null => None,
+                    _ => Some(word(row, 3)?),
+                },
             })
         })?
         .collect::<Result<_, _>>()?;
@@ -344,7 +350,7 @@ pub(super) fn replace_pages(
 ) -> Result<(), CatalogError> {
     t.execute("DELETE FROM pages WHERE document = ?1", [id.key()])?;
     let mut insert = t.prepare_cached(
-        "INSERT INTO pages (document, page, chars, state) VALUES (?1, ?2, ?3, ?4)",
+        "INSERT INTO pages (document, page, chars, state, engine) VALUES (?1, ?2, ?3, ?4, ?5)",
     )?;
     for page in pages {
         insert.execute(params![
@@ -352,6 +358,7 @@ pub(super) fn replace_pages(
             page.page,
             page.chars.cast_signed(),
             page.state.as_str(),
+            page.engine.map(Engine::as_str),
         ])?;
     }
     Ok(())
@@ -377,7 +384,7 @@ fn read_row(row: &Row<'_>) -> rusqlite::Result<Document> {
         id: DocumentId::read(row, 0)?,
         name: row.get(1)?,
         media_type: match row.get_ref(2)? {
-            rusqlite::types::ValueRef::Null => None,
+            ValueRef::Null => None,
             _ => Some(word(row, 2)?),
         },
         bytes: count(row, 3)?,

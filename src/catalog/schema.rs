@@ -12,7 +12,7 @@ const APPLICATION_ID: i64 = 0x6772_6954;
 
 /// Entry `n` takes a file from version `n` to `n + 1` (`PRAGMA user_version`). Append only: entries
 /// that were released never change.
-pub(super) const MIGRATIONS: [&str; 5] = [V1, V2, GENERATIONS, TRACES, WATCHES];
+pub(super) const MIGRATIONS: [&str; 6] = [V1, V2, GENERATIONS, TRACES, WATCHES, PAGE_ENGINE];
 
 /// `documents.status` knows no `processing`: being in work is a matter of the running process alone,
 /// so a row that was in work when the process died reads `queued` at the next start.
@@ -206,6 +206,9 @@ CREATE TABLE retirements (
     noted_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 ";
+
+/// Whose text of a page was kept. NULL for pages that were read before this was noted.
+const PAGE_ENGINE: &str = "ALTER TABLE pages ADD COLUMN engine TEXT;";
 
 /// Looks at a file that is there already, read-only.
 ///

@@ -11,7 +11,8 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::domain::{
-    Component, ConversationId, Failure, FailureCode, Incident, IncidentId, PageState, Stage, Status,
+    Component, ConversationId, Engine, Failure, FailureCode, Incident, IncidentId, PageState,
+    Stage, Status,
 };
 
 struct Fixture {
@@ -94,6 +95,7 @@ fn publication(document: DocumentId, revision: u32, texts: &[&str]) -> Publicati
             page: 1,
             chars: text.chars().count() as u64,
             state: PageState::Text,
+            engine: Some(Engine::Text),
         }],
         text,
         embedded: texts.iter().map(|text| Fingerprint::of(text)).collect(),

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Context, Failure, client::Client, print};
-use crate::domain::{Document, DocumentId};
+use crate::domain::{Document, DocumentId, Engine, PageReport};
 
 /// List, show, print and remove documents
 #[derive(Debug, Args)]
@@ -172,6 +172,11 @@ async fn show(client: &Client, context: &Context, id: DocumentId) -> Result<(), 
         pages.count()
     };
     use crate::domain::PageState::{Empty, Text, Unreadable};
+    let by_picture = |page: &&PageReport| page.engine == Some(Engine::Tesseract);
+    let recognised = match document.pages.iter().filter(by_picture).count() {
+        0 => String::new(),
+        number => format!(" ({number} of them recognised in pictures)"),
+    };
     let mut rows = vec![
         ("id", document.id.to_string()),
         ("name", document.name.clone()),
@@ -188,7 +193,7 @@ async fn show(client: &Client, context: &Context, id: DocumentId) -> Result<(), 
         (
             "pages",
             format!(
-                "{} with text, {} empty, {} unreadable",
+                "{} with text{recognised}, {} empty, {} unreadable",
                 counted(Text),
                 counted(Empty),
                 counted(Unreadable)

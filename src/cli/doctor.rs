@@ -15,6 +15,7 @@ use super::{Context, Failure, client, print};
 use crate::{
     config::{Config, Loaded, Overrides, StoreKind, UpstreamKind},
     health::supervisor::find_program,
+    ingest::jail::Recognizer,
     weights::{self, Manifest, manifest::Role},
 };
 
@@ -119,6 +120,9 @@ async fn look(context: &Context, loaded: &Loaded, findings: &mut Vec<Finding>) {
     if config.store.kind == StoreKind::Qdrant {
         findings.push(qdrant(config).await);
     }
+    if config.ingest.ocr {
+        findings.push(tesseract());
+    }
     findings.push(daemon(context, config).await);
     findings.extend(index(context).await);
 }
@@ -147,6 +151,18 @@ async fn index(context: &Context) -> Option<Finding> {
             "`griot reindex --status` says how it is; `griot reindex` goes over to `embed.model`",
         ),
     })
+}
+
+/// Whether pictures of text can be read, as the settings wish.
+fn tesseract() -> Finding {
+    match Recognizer::installed() {
+        Some(program) => Finding::ok("tesseract", program.display().to_string()),
+        None => Finding::bad(
+            "tesseract",
+            "`ingest.ocr` is on, but there is no `tesseract` in PATH",
+            "install it (Debian: apt-get install tesseract-ocr), or set `ingest.ocr` to false",
+        ),
+    }
 }
 
 /// Whether a folder can be written to; where it is not there yet, whether it can be made.

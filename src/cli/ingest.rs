@@ -5,11 +5,13 @@ mod files;
 mod outcome;
 
 use std::{
+    ffi::OsStr,
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use clap::Args;
+use console::Term;
 use reqwest::{
     Body, Method,
     multipart::{Form, Part},
@@ -57,6 +59,9 @@ pub struct Ingest {
     /// From folders take every file, not only those that look as if they could be read.
     #[arg(long)]
     all: bool,
+    /// Ask for the password of files that are encrypted; taken from `GRIOT_PASSWORD` where that is set.
+    #[arg(long)]
+    password: bool,
 }
 
 #[derive(Deserialize)]
@@ -75,6 +80,11 @@ struct Accepted {
 impl Ingest {
     pub async fn run(self, context: Context) -> Result<(), Failure> {
         let client = context.client()?;
+        let password = if self.password {
+            Some(ask_password(context.env.get("GRIOT_PASSWORD"))?)
+        } else {
+            None
+        };
         let found = files::find(&self.paths, self.all);
         let mut bars = Bars::new(found.files.len() as u64);
         let mut outcomes = Vec::new();
@@ -87,7 +97,7 @@ impl Ingest {
         let mut waiting = Vec::new();
         for path in &found.files {
             bars.sending(&path.to_string_lossy());
-            match self.send(&client, path).await {
+            match self.send(&client, path, password.as_deref()).await {
                 Ok(accepted) => {
                     let done = matches!(accepted.status, Status::Searchable | Status::Failed);
                     if self.wait && !done {
@@ -127,9 +137,14 @@ impl Ingest {
     }
 
     /// Sends one file, again when the daemon's queue is full. Waits as long as it says.
-    async fn send(&self, client: &Client, path: &Path) -> Result<Accepted, Failure> {
+    async fn send(
+        &self,
+        client: &Client,
+        path: &Path,
+        password: Option<&str>,
+    ) -> Result<Accepted, Failure> {
         for _ in 0..MAX_TRIES {
-            let form = self.form(path).await?;
+            let form = self.form(path, password).await?;
             let request = client
                 .request(Method::POST, &["api", "knowledge", "upload"])
                 .multipart(form);
@@ -158,7 +173,7 @@ impl Ingest {
         ))
     }
 
-    async fn form(&self, path: &Path) -> Result<Form, Failure> {
+    async fn form(&self, path: &Path, password: Option<&str>) -> Result<Form, Failure> {
         let part = if path == Path::new("-") {
             let mut bytes = Vec::new();
             let read = tokio::io::stdin()
@@ -189,6 +204,9 @@ impl Ingest {
         let mut form = Form::new();
         if let Some(collection) = &self.collection {
             form = form.text("collection", collection.clone());
+        }
+        if let Some(password) = password {
+            form = form.text("password", password.to_owned());
         }
         Ok(form.part("file", part))
     }
@@ -241,6 +259,30 @@ fn say(context: &Context, bars: &Bars, outcome: &Outcome) -> Result<(), Failure>
     }
     bars.suspend(|| context.out.line(&outcome.line()))?;
     Ok(())
+}
+
+/// The password of the environment, or what is typed at the terminal, which does not show it. Never an
+/// argument: those are seen by every program of the machine and kept by shells.
+fn ask_password(given: Option<&OsStr>) -> Result<String, Failure> {
+    let password = if let Some(given) = given {
+        given.to_str().map(str::to_owned).ok_or_else(|| {
+            Failure::told("GRIOT_PASSWORD is not UTF-8 text; set it to the password alone")
+        })?
+    } else {
+        let terminal = Term::stderr();
+        if !terminal.is_term() {
+            return Err(Failure::told(
+                "there is no terminal to ask for the password; set GRIOT_PASSWORD",
+            ));
+        }
+        let unanswered = |error| Failure::told(format!("the password could not be read: {error}"));
+        terminal.write_str("Password: ").map_err(unanswered)?;
+        terminal.read_secure_line().map_err(unanswered)?
+    };
+    if password.is_empty() {
+        return Err(Failure::told("no password was given"));
+    }
+    Ok(password)
 }
 
 /// A name without control characters, which a form's headers cannot hold.

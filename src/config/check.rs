@@ -112,6 +112,20 @@ pub fn unfit(config: &Config) -> Vec<Unfit> {
             ),
         );
     }
+    let languages = &config.ingest.ocr_languages;
+    let named = |name: &str| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+        !name.is_empty() && name.chars().all(plain) && !name.starts_with('-')
+    };
+    if !languages.split('+').all(named) {
+        say(
+            "ingest.ocr_languages",
+            format!(
+                "is {languages:?}, but names that `tesseract --list-langs` shows are wanted, joined by `+`, such as \
+                 \"eng+deu\""
+            ),
+        );
+    }
     let embedded = config
         .llm
         .upstreams

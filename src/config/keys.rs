@@ -26,6 +26,8 @@ pub enum Form {
     Number(u64, u64),
     /// A number from 0 to 1.
     Fraction,
+    /// Yes or no.
+    Switch,
     Choice(&'static [&'static str]),
     Texts,
     Paths,
@@ -43,6 +45,7 @@ impl fmt::Display for Form {
             Self::Address => f.write_str("an address such as 127.0.0.1:7470"),
             Self::Number(least, most) => write!(f, "a whole number from {least} to {most}"),
             Self::Fraction => f.write_str("a number from 0 to 1"),
+            Self::Switch => f.write_str("true or false"),
             Self::Choice(names) => {
                 for (i, name) in names.iter().enumerate() {
                     let before = match i {
@@ -126,6 +129,8 @@ pub static KEYS: &[Key] = &[
     key("ingest.extract_timeout_s", Form::Number(1, HOUR_S)),
     key("ingest.extract_memory_mib", Form::Number(64, 1 << 20)),
     key("ingest.max_queue", Form::Number(1, 10_000_000)),
+    key("ingest.ocr", Form::Switch),
+    key("ingest.ocr_languages", Form::Text),
     key("answer.top_k", Form::Number(1, 100)),
     key("answer.evidence_tokens", Form::Number(64, 1 << 20)),
     key("answer.max_answer_tokens", Form::Number(1, 1 << 20)),

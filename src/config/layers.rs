@@ -178,6 +178,7 @@ fn from_text(form: Form, text: &str) -> Option<Value> {
         }
         Form::Number(..) => text.trim().parse().ok().map(Value::Integer),
         Form::Fraction => text.trim().parse().ok().map(Value::Float),
+        Form::Switch => text.trim().parse().ok().map(Value::Boolean),
         Form::Texts | Form::Paths if !text.trim_start().starts_with('[') => Some(Value::Array(
             text.split(',')
                 .map(str::trim)
@@ -206,6 +207,7 @@ fn fit(key: &'static Key, value: Value, at: &Origin) -> Result<Value, Problem> {
         }
         (Form::Fraction, Value::Float(number)) => (0.0..=1.0).contains(number),
         (Form::Fraction, Value::Integer(number)) => (0..=1).contains(number),
+        (Form::Switch, Value::Boolean(_)) => true,
         (Form::Texts | Form::Paths, Value::Array(items)) => texts(items),
         (Form::Upstreams, Value::Array(items)) => {
             return tables(key, &UPSTREAMS, items, at).map(|()| value);

@@ -174,6 +174,38 @@ named_enum!(
 );
 
 named_enum!(
+    /// The readers. One file may need several: each page keeps the best one's text.
+    Engine {
+        /// PDF, in the order of the content stream.
+        Lopdf = "lopdf",
+        /// PDF, with layout analysis, CJK and right-to-left text.
+        Unpdf = "unpdf",
+        /// DOCX.
+        Docx = "docx",
+        /// DOCX that the reader above cannot read whole.
+        DocxRs = "docxrs",
+        /// PPTX.
+        Pptx = "pptx",
+        /// XLSX.
+        Xlsx = "xlsx",
+        /// ODT.
+        Odt = "odt",
+        /// RTF.
+        Rtf = "rtf",
+        /// HTML, and the chapters of EPUB.
+        Html = "html",
+        /// Mail, whose parts are decoded and, where they are HTML, read as that.
+        Eml = "eml",
+        /// JSON.
+        Json = "json",
+        /// Markdown, CSV and plain text, which need decoding only.
+        Text = "text",
+        /// A picture of the page, whose letters were recognised (OCR).
+        Tesseract = "tesseract",
+    }
+);
+
+named_enum!(
     /// Why a document failed. Scripts match on these words: add to them, never rename one.
     FailureCode {
         /// The bytes are of no kind that can be read.
@@ -213,6 +245,9 @@ pub struct PageReport {
     /// Unicode scalar values of text, white space included.
     pub chars: u64,
     pub state: PageState,
+    /// Whose text was kept; not known of documents that were read before it was noted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine: Option<Engine>,
 }
 
 /// SHA-256 of a document's original bytes; shown as 64 hexadecimal digits.

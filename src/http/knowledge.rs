@@ -18,7 +18,7 @@ use super::{
     State,
     extract::{Json, Path, Query, parsed},
     problem::{Code, Problem},
-    wire,
+    upload, wire,
 };
 use crate::{
     catalog::Listing,
@@ -44,8 +44,18 @@ pub async fn process(
         Some(name) => parsed(name)?,
         None => state.default_collection().clone(),
     };
+    let password = match request.password {
+        Some(given) => upload::password(given.0)?,
+        None => None,
+    };
     let (accepted, skipped) = match (request.path, request.id) {
         (Some(path), None) => {
+            if password.is_some() {
+                return Err(Problem::new(
+                    Code::InvalidValue,
+                    "`password` goes with `id`: upload an encrypted file with its own",
+                ));
+            }
             if path.contains('\0') {
                 return Err(Problem::new(
                     Code::InvalidValue,
@@ -56,7 +66,7 @@ pub async fn process(
             (taken.accepted, taken.skipped)
         }
         (None, Some(id)) => {
-            let again = state.library().process_again(parsed(&id)?).await?;
+            let again = state.library().process_with(parsed(&id)?, password).await?;
             (vec![again], Vec::new())
         }
         (Some(_), Some(_)) | (None, None) => {

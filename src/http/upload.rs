@@ -27,7 +27,10 @@ use super::{
     problem::{Code, Problem, body_failure},
     wire,
 };
-use crate::{domain::Collection, ingest::Upload};
+use crate::{
+    domain::Collection,
+    ingest::{Password, Upload, password::MAX_PASSWORD},
+};
 
 /// Bytes of the fields that are not files, each.
 const MAX_FIELD: usize = 64 * 1024;
@@ -47,6 +50,7 @@ pub async fn upload(Shared(state): Shared<State>, request: Request) -> Result<Re
     let (mut form, between_parts) = bounded_form(request).await?;
     let mut collection: Option<Collection> = None;
     let mut metadata: Option<Map<String, Value>> = None;
+    let mut unlock: Option<Password> = None;
     let mut uploads: Vec<Upload> = Vec::new();
 
     loop {
@@ -77,11 +81,15 @@ pub async fn upload(Shared(state): Shared<State>, request: Request) -> Result<Re
                 once(metadata.is_some(), "metadata")?;
                 metadata = Some(object(&small_text(field, "metadata").await?)?);
             }
+            "password" => {
+                once(unlock.is_some(), "password")?;
+                unlock = password(small_text(field, "password").await?)?;
+            }
             other => {
                 return Err(Problem::new(
                     Code::InvalidValue,
                     format!(
-                        "the form has a field {other:?}; the fields are file, collection and metadata"
+                        "the form has a field {other:?}; the fields are file, collection, metadata and password"
                     ),
                 ));
             }
@@ -101,6 +109,7 @@ pub async fn upload(Shared(state): Shared<State>, request: Request) -> Result<Re
         // When one fails the ones before it stay: sending all again is safe, the same bytes are one
         // document.
         upload.describe(collection.clone(), metadata.clone());
+        upload.unlock_with(unlock.clone());
         let done = upload.finish().await?;
         metrics::counter!("griot_uploads_total", "duplicate" => if done.duplicate { "yes" } else { "no" })
             .increment(1);
@@ -201,6 +210,18 @@ fn object(text: &str) -> Result<Map<String, Value>, Problem> {
             Code::InvalidValue,
             format!("`metadata` is not JSON: {error}"),
         )),
+    }
+}
+
+/// What a client gave as a password. The empty one is tried anyway.
+pub fn password(given: String) -> Result<Option<Password>, Problem> {
+    let empty = given.is_empty();
+    match Password::new(given) {
+        None if !empty => Err(Problem::new(
+            Code::InvalidValue,
+            format!("a password has at most {MAX_PASSWORD} bytes"),
+        )),
+        password => Ok(password),
     }
 }
 

@@ -12,8 +12,8 @@ use utoipa::{
 };
 
 use crate::domain::{
-    self, AnswerId, Collection, Component, ConversationId, DocumentId, FailureCode, MediaType,
-    PageState, Sha256Hash, Stage, Status,
+    self, AnswerId, Collection, Component, ConversationId, DocumentId, Engine, FailureCode,
+    MediaType, PageState, Sha256Hash, Stage, Status,
 };
 
 /// A text that is one of a few words.
@@ -135,6 +135,10 @@ pub struct Page {
     pub chars: u64,
     #[schema(schema_with = page_state)]
     pub state: PageState,
+    /// Which reader's text was kept; `tesseract` where it was recognised in a picture of the page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, nullable = false)]
+    pub engine: Option<Engine>,
 }
 
 /// Why a document failed.
@@ -258,6 +262,7 @@ impl From<domain::Document> for Document {
                     page: page.page,
                     chars: page.chars,
                     state: page.state,
+                    engine: page.engine,
                 })
                 .collect(),
             chunks: document.chunks,
@@ -512,6 +517,17 @@ pub struct Ask {
     pub stream: Option<bool>,
 }
 
+/// A text that no log shows.
+#[derive(Deserialize)]
+#[serde(transparent)]
+pub struct Secret(pub String);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
 /// What to process: exactly one of `path` and `id`.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -522,6 +538,11 @@ pub struct Process {
     /// A document to process again.
     #[serde(default)]
     pub id: Option<String>,
+    /// Opens the original of `id`, where it is encrypted. It is not kept.
+    #[serde(default)]
+    #[schema(max_length = 1024)]
+    #[schema(value_type = Option<String>)]
+    pub password: Option<Secret>,
     /// Where documents found under `path` go.
     #[serde(default)]
     pub collection: Option<String>,
@@ -541,4 +562,7 @@ pub struct Upload {
     collection: Option<String>,
     /// A JSON object to keep with the files.
     metadata: Option<String>,
+    /// Opens those of the files that are encrypted. It is not kept.
+    #[schema(max_length = 1024)]
+    password: Option<String>,
 }

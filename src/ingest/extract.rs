@@ -33,6 +33,7 @@ mod package;
 mod pages;
 mod pdf;
 mod pptx;
+mod recognised;
 mod rtf;
 mod sniff;
 mod table;
@@ -44,9 +45,22 @@ pub use glance::{GLANCE, glance};
 
 use serde::{Deserialize, Serialize};
 
+use super::password::Password;
+pub use crate::domain::Engine;
 use crate::domain::{Failure, FailureCode, MediaType, PageReport, PageState};
+pub(super) use pdf::{pictures, reads_like_text, tidied};
 
-/// Reads a document.
+/// What a reader is told beside the bytes and their name.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options<'a> {
+    pub limits: Limits,
+    /// Opens an encrypted file that does not open with the empty password.
+    pub password: Option<&'a Password>,
+    /// This engine alone reads, well or badly: for reports that compare them.
+    pub only: Option<Engine>,
+}
+
+/// Reads a document, with the empty password where it is encrypted.
 ///
 /// `name` is the file's name, which decides only between kinds of text. `progress` is called after each
 /// page.
@@ -60,6 +74,26 @@ pub fn extract(
     limits: &Limits,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Extracted, ExtractError> {
+    let options = Options {
+        limits: *limits,
+        ..Options::default()
+    };
+    extract_with(bytes, name, &options, progress)
+}
+
+/// As [`extract`], with a password or an engine of one's choice. A document with pages comes back also
+/// when none of them holds text, so that this can be told page by page; see
+/// [`Extracted::without_text`].
+///
+/// # Errors
+/// As [`extract`].
+pub fn extract_with(
+    bytes: &[u8],
+    name: &str,
+    options: &Options<'_>,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Extracted, ExtractError> {
+    let limits = &options.limits;
     if bytes.len() as u64 > limits.max_file_bytes {
         return Err(ExtractError::new(
             FailureCode::TooLarge,
@@ -70,7 +104,7 @@ pub fn extract(
         ));
     }
     let extracted = match sniff::media_type(bytes, name)? {
-        MediaType::Pdf => pdf::extract(bytes, limits, progress)?,
+        MediaType::Pdf => pdf::extract(bytes, options, progress)?,
         MediaType::Docx => docx::extract(bytes, limits)?,
         MediaType::Pptx => pptx::extract(bytes, limits, progress)?,
         MediaType::Xlsx => xlsx::extract(bytes, limits, progress)?,
@@ -91,17 +125,20 @@ pub fn extract(
     if !extracted.paged {
         progress(Progress { page: 1, of: 1 });
     }
-    if extracted.text.trim().is_empty() {
-        return Err(ExtractError::new(
-            FailureCode::NoText,
-            if extracted.paged {
-                "none of its pages holds text; pictures of text are not read"
-            } else {
-                "the document holds no text"
-            },
-        ));
+    match extracted.without_text() {
+        Some(error) if !extracted.paged => Err(error),
+        _ => Ok(extracted),
     }
-    Ok(extracted)
+}
+
+/// The failure of a file that no password opened, the empty one included.
+fn encrypted(password: Option<&Password>) -> ExtractError {
+    let message = if password.is_some() {
+        "the file is encrypted and the password given does not open it; give the right one"
+    } else {
+        "the file is encrypted and opens only with a password; give it with the upload, or save a copy without one"
+    };
+    ExtractError::new(FailureCode::Encrypted, message)
 }
 
 /// A document without pages: one range over the whole text.
@@ -224,36 +261,6 @@ pub struct Section {
     pub path: String,
 }
 
-/// The readers. One file may need several: each page keeps the best one's text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Engine {
-    /// PDF, in the order of the content stream.
-    Lopdf,
-    /// PDF, with layout analysis, CJK and right-to-left text.
-    Unpdf,
-    /// DOCX.
-    Docx,
-    /// DOCX that the reader above cannot read whole.
-    DocxRs,
-    /// PPTX.
-    Pptx,
-    /// XLSX.
-    Xlsx,
-    /// ODT.
-    Odt,
-    /// RTF.
-    Rtf,
-    /// HTML, and the chapters of EPUB.
-    Html,
-    /// Mail, whose parts are decoded and, where they are HTML, read as that.
-    Eml,
-    /// JSON.
-    Json,
-    /// Markdown, CSV and plain text, which need decoding only.
-    Text,
-}
-
 impl Extracted {
     /// The innermost section that byte `offset` of the stored text stands in; `None` before the first
     /// heading.
@@ -272,6 +279,28 @@ impl Extracted {
         &self.text[page.start as usize..page.end as usize]
     }
 
+    /// Why nothing of the document can be found or quoted; `None` when it holds text.
+    #[must_use]
+    pub fn without_text(&self) -> Option<ExtractError> {
+        if !self.text.trim().is_empty() {
+            return None;
+        }
+        let unreadable = |p: &ExtractedPage| p.state == PageState::Unreadable;
+        Some(if self.pages.iter().any(unreadable) {
+            ExtractError::new(
+                FailureCode::Damaged,
+                "its pages cannot be read, or their fonts do not say which characters they show",
+            )
+        } else if self.paged {
+            ExtractError::new(
+                FailureCode::NoText,
+                "none of its pages holds text; pictures of text are read where Tesseract is installed and `ingest.ocr` is true",
+            )
+        } else {
+            ExtractError::new(FailureCode::NoText, "the document holds no text")
+        })
+    }
+
     /// What is told about the pages in the library.
     #[must_use]
     pub fn page_reports(&self) -> Vec<PageReport> {
@@ -279,6 +308,7 @@ impl Extracted {
             page: p.page,
             chars: p.chars,
             state: p.state,
+            engine: Some(p.engine),
         };
         self.pages.iter().map(report).collect()
     }

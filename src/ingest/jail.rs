@@ -10,6 +10,10 @@
 mod child;
 mod confine;
 mod frames;
+mod picture;
+mod pictures;
+mod program;
+mod recognise;
 mod self_test;
 mod system_calls;
 
@@ -24,13 +28,18 @@ use std::{
 };
 
 use tokio::{
-    io::{AsyncRead, AsyncReadExt},
-    process::Command,
+    io::{AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader},
+    process::{ChildStdin, Command},
 };
 
 pub use child::child_main;
+pub(super) use pictures::Wanted;
+pub use pictures::{NotRecognised, Recognizer};
 
-use super::extract::{ExtractError, Extracted, Limits, Progress};
+use super::{
+    extract::{Engine, ExtractError, Extracted, Limits, Progress},
+    password::Password,
+};
 use crate::domain::FailureCode;
 use frames::{Broken, Heard, Outcome};
 
@@ -45,6 +54,9 @@ const MAX_STDERR: u64 = 16 * 1024;
 
 /// Different notes that are logged, over the daemon's life: there are about this many protections.
 const MAX_NOTES: usize = 16;
+
+/// Bytes of a document that are sent at once.
+const BLOCK: usize = 256 * 1024;
 
 /// How much of the machine one child may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,6 +84,7 @@ pub struct Extractor {
     program: PathBuf,
     limits: Limits,
     confinement: Confinement,
+    only: Option<Engine>,
     self_test: Option<String>,
     /// What was logged about missing protections: each once, not once for every document. Never held
     /// across an `.await`.
@@ -86,6 +99,7 @@ impl Extractor {
             program,
             limits,
             confinement,
+            only: None,
             self_test: None,
             noted: Arc::default(),
         }
@@ -99,6 +113,19 @@ impl Extractor {
         Ok(Self::new(std::env::current_exe()?, limits, confinement))
     }
 
+    /// What its documents may hold.
+    pub(super) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Reads with this engine alone, well or badly, where the format has several: for reports that
+    /// compare them.
+    #[must_use]
+    pub fn with_only(mut self, engine: Engine) -> Self {
+        self.only = Some(engine);
+        self
+    }
+
     /// Makes the child misbehave in a named way once it is confined, instead of reading: how the tests
     /// know that the walls hold.
     #[doc(hidden)]
@@ -108,8 +135,11 @@ impl Extractor {
         self
     }
 
-    /// Reads `file` from its current position. `name` is the file's name; only its extension reaches the
-    /// child. `progress` is called after each page.
+    /// Reads `file` from its current position, with the empty password where it is encrypted. `name` is
+    /// the file's name; only its extension reaches the child. `progress` is called after each page.
+    ///
+    /// A document with pages comes back also when none of them holds text; see
+    /// [`Extracted::without_text`].
     ///
     /// Dropping the future kills the child.
     ///
@@ -119,12 +149,37 @@ impl Extractor {
         &self,
         file: File,
         name: &str,
+        progress: impl FnMut(Progress) + Send,
+    ) -> Result<Extracted, ExtractError> {
+        self.extract_locked(file, name, None, progress).await
+    }
+
+    /// As [`Self::extract`], with a password for a file that the empty one does not open.
+    ///
+    /// # Errors
+    /// As [`Self::extract`].
+    pub async fn extract_locked(
+        &self,
+        file: File,
+        name: &str,
+        password: Option<&Password>,
         mut progress: impl FnMut(Progress) + Send,
     ) -> Result<Extracted, ExtractError> {
-        let mut child = self
-            .command(file, name)
-            .spawn()
-            .map_err(|error| could_not_start(&error))?;
+        let mut command = self.command(name);
+        // Without a password the child reads the file itself. With one, both come through a pipe: what
+        // stands on a command line or in an environment is there for all to see.
+        let locked = match password {
+            None => {
+                command.stdin(Stdio::from(file));
+                None
+            }
+            Some(password) => {
+                command.stdin(Stdio::piped()).arg("--locked");
+                Some((file, password))
+            }
+        };
+        let mut child = command.spawn().map_err(|error| could_not_start(&error))?;
+        let feeding = child.stdin.take().zip(locked);
         let (Some(mut stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
             return Err(internal("the reader's output could not be opened"));
         };
@@ -141,7 +196,7 @@ impl Extractor {
                 drop(child.start_kill());
                 read
             };
-            let (read, stderr) = tokio::join!(frames, collect(stderr));
+            let (read, stderr, ()) = tokio::join!(frames, collect(stderr), feed(feeding));
             (read, stderr, child.wait().await)
         };
         let ended = tokio::time::timeout(self.confinement.timeout * WALL_PER_CPU, reading).await;
@@ -171,7 +226,7 @@ impl Extractor {
         }
     }
 
-    fn command(&self, file: File, name: &str) -> Command {
+    fn command(&self, name: &str) -> Command {
         let extension = name.rsplit_once('.').map_or("", |(_, e)| e);
         let mut command = Command::new(&self.program);
         command
@@ -179,12 +234,14 @@ impl Extractor {
             .args(child::arguments(&self.limits, &self.confinement, extension))
             .env_clear()
             .current_dir("/")
-            .stdin(Stdio::from(file))
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             // Its own group: a Ctrl-C at the terminal is the daemon's to handle.
             .process_group(0)
             .kill_on_drop(true);
+        if let Some(engine) = self.only {
+            command.arg("--only").arg(engine.as_str());
+        }
         if let Some(test) = &self.self_test {
             command.arg("--self-test").arg(test);
         }
@@ -229,6 +286,23 @@ impl Extractor {
                 self.confinement.timeout.as_secs()
             ),
         )
+    }
+}
+
+/// Writes a password and the document it opens to the child. One that ends before it has read them says
+/// why itself.
+async fn feed(feeding: Option<(ChildStdin, (File, &Password))>) {
+    let Some((mut stdin, (file, password))) = feeding else {
+        return;
+    };
+    let bytes = file.metadata().map_or(0, |about| about.len());
+    let mut file = BufReader::with_capacity(BLOCK, tokio::fs::File::from_std(file));
+    if stdin
+        .write_all(&child::preface(password, bytes))
+        .await
+        .is_ok()
+    {
+        drop(tokio::io::copy_buf(&mut file, &mut stdin).await);
     }
 }
 

@@ -10,7 +10,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    Accepted, Held, IngestError, Original, Receipt, Taken, Upload, folder,
+    Accepted, Held, IngestError, Original, Password, Receipt, Taken, Upload, folder,
     originals::Originals,
     pipeline,
     reader::Reader,
@@ -160,8 +160,23 @@ impl Library {
     /// Queues a document again: it is read, cut and embedded anew from its original, and stays visible as
     /// it is until that is done. One that is queued already, or in work, is left as it is.
     pub async fn process_again(&self, id: DocumentId) -> Result<Accepted, IngestError> {
+        self.process_with(id, None).await
+    }
+
+    /// As [`Self::process_again`], with what opens its original, should that be encrypted: no password
+    /// is kept from an earlier time.
+    pub async fn process_with(
+        &self,
+        id: DocumentId,
+        password: Option<Password>,
+    ) -> Result<Accepted, IngestError> {
         let document = self.document(id).await?;
         if matches!(document.status, Status::Searchable | Status::Failed) {
+            if let Some(password) = password {
+                self.shared
+                    .passwords
+                    .keep(document.sha256, &document.collection, password);
+            }
             if !self.shared.catalog.call(move |c| c.requeue(id)).await? {
                 return Err(IngestError::NotFound(id));
             }

@@ -7,21 +7,29 @@ use async_trait::async_trait;
 use super::{
     extract::{ExtractError, Extracted, Progress},
     jail::Extractor,
+    password::Password,
 };
+
+/// What is known of an original before it is read.
+#[derive(Debug, Clone, Default)]
+pub struct Source {
+    /// The file's name, which may tell a text's kind by its ending.
+    pub name: String,
+    pub password: Option<Password>,
+}
 
 /// Reads one original. Not a port: there is one real implementation, the limited child process; this
 /// lets the pipeline be tested without starting any.
 #[async_trait]
 pub trait Reader: Send + Sync {
-    /// The document in a file, from its beginning. `name` may tell a text's kind by its ending.
-    /// Dropping the future stops the reading.
+    /// The document in a file, from its beginning. Dropping the future stops the reading.
     ///
     /// # Errors
     /// Why this document cannot be read. Final: the document fails with it.
     async fn read(
         &self,
         original: File,
-        name: &str,
+        source: &Source,
         progress: &(dyn Fn(Progress) + Send + Sync),
     ) -> Result<Extracted, ExtractError>;
 }
@@ -31,9 +39,11 @@ impl Reader for Extractor {
     async fn read(
         &self,
         original: File,
-        name: &str,
+        source: &Source,
         progress: &(dyn Fn(Progress) + Send + Sync),
     ) -> Result<Extracted, ExtractError> {
-        self.extract(original, name, progress).await
+        let password = source.password.as_ref();
+        self.extract_locked(original, &source.name, password, progress)
+            .await
     }
 }

@@ -69,6 +69,7 @@ async fn remove_now(
         .await?
         .ok_or_else(not_found)?;
     shared.stop(id);
+    drop(shared.passwords.take(sha256, &document.collection));
     shared.announce(id);
     let cleanup = Cleanup {
         document: id,

@@ -10,7 +10,7 @@ use std::{
 use tokio::sync::{Notify, broadcast};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{IngestError, originals::Originals, reader::Reader, upkeep::Pace};
+use super::{IngestError, originals::Originals, password::Passwords, reader::Reader, upkeep::Pace};
 use crate::{
     catalog::Catalog,
     config::IngestConfig,
@@ -31,6 +31,7 @@ pub(super) struct Shared {
     pub(super) reader: Arc<dyn Reader>,
     pub(super) home: PathBuf,
     pub(super) originals: Originals,
+    pub(super) passwords: Passwords,
     pub(super) config: IngestConfig,
     pub(super) tracker: TaskTracker,
     pub(super) cancel: CancellationToken,
@@ -83,6 +84,7 @@ impl Shared {
             reader,
             home,
             originals,
+            passwords: Passwords::default(),
             config,
             tracker,
             cancel,

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use tokio::{fs::File, io::AsyncWriteExt};
 
-use super::{Accepted, IngestError, shared::Shared};
+use super::{Accepted, IngestError, Password, shared::Shared};
 use crate::{
     catalog::{NewDocument, Recorded},
     domain::{Collection, Sha256Hash, document::clean_name},
@@ -22,6 +22,7 @@ pub struct Upload {
     name: String,
     collection: Collection,
     metadata: Map<String, Value>,
+    password: Option<Password>,
 }
 
 /// The file in `incoming/`; it goes with this value unless it was given its final name.
@@ -55,6 +56,7 @@ impl Upload {
             name: clean_name(name),
             collection,
             metadata,
+            password: None,
         })
     }
 
@@ -63,6 +65,11 @@ impl Upload {
     pub fn describe(&mut self, collection: Collection, metadata: Map<String, Value>) {
         self.collection = collection;
         self.metadata = metadata;
+    }
+
+    /// Says what opens it, should it be encrypted. Kept in memory until it is read, and no longer.
+    pub fn unlock_with(&mut self, password: Option<Password>) {
+        self.password = password;
     }
 
     /// Adds bytes.
@@ -121,9 +128,17 @@ impl Upload {
             metadata: self.metadata,
         };
 
+        if let Some(password) = self.password {
+            shared.passwords.keep(sha256, &new.collection, password);
+        }
+        let collection = new.collection.clone();
         let lock = shared.originals.lock(sha256).await;
         let recorded = keep_locked(&shared, part, new).await;
         drop(lock);
+        if !matches!(&recorded, Ok(r) if r.document.status == Status::Queued) {
+            // It will not be read.
+            drop(shared.passwords.take(sha256, &collection));
+        }
         let Recorded {
             document,
             duplicate,

@@ -12,7 +12,7 @@ use griot::{
     health::Board,
     http,
     ingest::{
-        Library, LibraryParts, Reader, Reindex,
+        Library, LibraryParts, Password, Reader, Reindex, Source,
         extract::{Engine, ExtractError, Extracted, ExtractedPage, Progress},
         reindex,
     },
@@ -371,7 +371,8 @@ fn fits(template: &str, path: &str) -> bool {
 }
 
 /// Reads every original as plain text, in this process: what is tested here is not how formats are
-/// read. An original that begins with `!` is damaged.
+/// read. An original that begins with `!` is damaged; one that begins with `LOCKED` opens with the word
+/// after it, read backwards.
 struct PlainText;
 
 #[async_trait]
@@ -379,7 +380,7 @@ impl Reader for PlainText {
     async fn read(
         &self,
         mut original: File,
-        _extension: &str,
+        source: &Source,
         _progress: &(dyn Fn(Progress) + Send + Sync),
     ) -> Result<Extracted, ExtractError> {
         let mut text = String::new();
@@ -389,6 +390,16 @@ impl Reader for PlainText {
                 griot::domain::FailureCode::Damaged,
                 "the file is damaged",
             ));
+        }
+        if let Some(locked) = text.strip_prefix("LOCKED ") {
+            let backwards = locked.lines().next().unwrap_or_default().chars().rev();
+            let wanted = Password::new(backwards.collect::<String>());
+            if source.password != wanted {
+                return Err(ExtractError::new(
+                    griot::domain::FailureCode::Encrypted,
+                    "the file is encrypted",
+                ));
+            }
         }
         Ok(Extracted {
             media_type: MediaType::Text,

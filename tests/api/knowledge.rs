@@ -45,7 +45,7 @@ async fn a_document_from_upload_to_delete() {
     assert_eq!(status["bytes"], LEASE.len());
     assert_eq!(
         status["pages"],
-        json!([{ "page": 1, "chars": LEASE.chars().count(), "state": "text" }])
+        json!([{ "page": 1, "chars": LEASE.chars().count(), "state": "text", "engine": "text" }])
     );
     let one = app.get(&format!("/api/knowledge/documents/{id}")).await;
     assert_eq!(one.json(), status);

@@ -5,6 +5,7 @@ mod backup;
 mod guard;
 mod health;
 mod knowledge;
+mod passwords;
 mod problems;
 mod query;
 mod reindex;

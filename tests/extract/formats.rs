@@ -233,18 +233,37 @@ fn pdf_columns_are_read_one_after_the_other() {
 }
 
 #[test]
-fn pdf_that_needs_a_password() {
-    let bytes = make::encrypted_pdf("geheim", &lines(72, 700, &["Secret words."]));
+fn pdf_forms_that_were_filled_in() {
+    use lopdf::{Object, dictionary, text_string};
+    let mut document = make::document(&[&lines(72, 700, &["Application"]), ""]);
+    let pages: Vec<lopdf::ObjectId> = document.get_pages().into_values().collect();
+    for (page, name, value) in [
+        (pages[0], "Surname", "Okafor"),
+        (pages[0], "Kind", "Application"),
+        (pages[1], "Remarks", "None so far"),
+    ] {
+        let field = document.add_object(dictionary! {
+            "Subtype" => "Widget", "FT" => "Tx", "TU" => text_string(name), "V" => text_string(value),
+        });
+        let page = document.get_dictionary_mut(page).unwrap();
+        let mut annotations = page
+            .get(b"Annots")
+            .and_then(Object::as_array)
+            .cloned()
+            .unwrap_or_default();
+        annotations.push(field.into());
+        page.set("Annots", annotations);
+    }
+    let mut bytes = Vec::new();
+    document.save_to(&mut bytes).unwrap();
     check(
         &bytes,
         "x.pdf",
-        "encrypted: the file is encrypted and opens only with a password; save a copy without one",
-    );
-    let open = make::encrypted_pdf("", &lines(72, 700, &["Not so secret."]));
-    check(
-        &open,
-        "x.pdf",
-        "application/pdf\npage 1 text 0..14 by Unpdf\n---\nNot so secret.",
+        "application/pdf\n\
+         page 1 text 0..28 by Unpdf\n\
+         page 2 text 30..50 by Unpdf\n\
+         ---\n\
+         Application\n\nSurname: Okafor\n\nRemarks: None so far",
     );
 }
 

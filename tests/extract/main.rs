@@ -17,7 +17,11 @@ mod documents {
 }
 mod make;
 mod mutants;
+mod ocr;
+mod passwords;
 mod recall;
+#[path = "../../benches/report/text/score.rs"]
+mod score;
 mod walls;
 mod zoo;
 
@@ -29,6 +33,7 @@ use std::{
 };
 
 use griot::ingest::{
+    Password,
     extract::{ExtractError, Extracted, Limits},
     jail::{Confinement, Extractor},
 };
@@ -44,8 +49,28 @@ fn extractor(limits: Limits, confinement: Confinement) -> Extractor {
 
 /// Reads bytes under a name, with the default limits.
 async fn read(bytes: &[u8], name: &str) -> Result<Extracted, ExtractError> {
+    read_locked(bytes, name, None).await
+}
+
+/// As [`read`], with a password. A document without text has failed, as the library says it.
+async fn read_locked(
+    bytes: &[u8],
+    name: &str,
+    password: Option<&str>,
+) -> Result<Extracted, ExtractError> {
     let reader = extractor(Limits::default(), Confinement::default());
-    reader.extract(file_of(bytes), name, |_| {}).await
+    let password = password.and_then(Password::new);
+    let read = reader.extract_locked(file_of(bytes), name, password.as_ref(), |_| {});
+    with_text(read.await)
+}
+
+/// What the library makes of a document none of whose pages holds text.
+fn with_text(read: Result<Extracted, ExtractError>) -> Result<Extracted, ExtractError> {
+    let extracted = read?;
+    match extracted.without_text() {
+        Some(error) => Err(error),
+        None => Ok(extracted),
+    }
 }
 
 /// An unnamed file, at its beginning.

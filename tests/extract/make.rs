@@ -1,8 +1,16 @@
 //! Documents made in code: PDF through lopdf, the others as ZIP files of the XML given.
 
-use std::io::{Cursor, Write};
+use std::{
+    collections::BTreeMap,
+    io::{Cursor, Write},
+    sync::Arc,
+};
 
-use lopdf::{Dictionary, Document, Object, Stream, dictionary};
+use lopdf::{
+    Dictionary, Document, EncryptionState, EncryptionVersion, Object, Permissions, Stream,
+    dictionary,
+    encryption::crypt_filters::{Aes128CryptFilter, Aes256CryptFilter, CryptFilter},
+};
 use zip::{ZipWriter, write::SimpleFileOptions};
 
 /// A PDF with one page for each content stream, in Helvetica (`F1`) with WinAnsi encoding.
@@ -42,20 +50,106 @@ pub fn document(contents: &[&str]) -> Document {
     document
 }
 
-/// A PDF of one page, encrypted (RC4, 128 bits) so that `password` opens it.
+/// A PDF with one page for each content stream, which paints so many pictures besides: grey noise of 64
+/// by 64 pixels.
+pub fn pictured(pages: &[(&str, usize)]) -> Vec<u8> {
+    let contents: Vec<&str> = pages.iter().map(|(content, _)| *content).collect();
+    let mut document = document(&contents);
+    let ids: Vec<lopdf::ObjectId> = document.get_pages().into_values().collect();
+    for (id, (_, pictures)) in ids.into_iter().zip(pages) {
+        let mut names = Dictionary::new();
+        for number in 0..*pictures {
+            let grey = (0..64_u32 * 64).map(|n| (n * n / 7 + number as u32) as u8);
+            let picture = dictionary! {
+                "Type" => "XObject", "Subtype" => "Image", "Width" => 64, "Height" => 64,
+                "ColorSpace" => "DeviceGray", "BitsPerComponent" => 8,
+            };
+            let picture = document.add_object(Stream::new(picture, grey.collect()));
+            names.set(format!("P{number}"), picture);
+        }
+        let font = dictionary! {
+            "Type" => "Font", "Subtype" => "Type1", "BaseFont" => "Helvetica", "Encoding" => "WinAnsiEncoding",
+        };
+        let font = document.add_object(font);
+        let fonts = dictionary! { "F1" => font };
+        let page = document.get_dictionary_mut(id).unwrap();
+        page.set(
+            "Resources",
+            dictionary! { "Font" => fonts, "XObject" => names },
+        );
+    }
+    let mut bytes = Vec::new();
+    document.save_to(&mut bytes).unwrap();
+    bytes
+}
+
+/// How a PDF may be encrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cipher {
+    Rc4_40,
+    Rc4_128,
+    Aes128,
+    Aes256,
+}
+
+impl Cipher {
+    pub const ALL: [Self; 4] = [Self::Rc4_40, Self::Rc4_128, Self::Aes128, Self::Aes256];
+}
+
+/// A PDF of one page that either password opens.
+pub fn encrypted(cipher: Cipher, user: &str, owner: &str, content: &str) -> Vec<u8> {
+    locked(&mut document(&[content]), cipher, user, owner)
+}
+
+/// A PDF of one page that `password` opens.
 pub fn encrypted_pdf(password: &str, content: &str) -> Vec<u8> {
-    let mut document = document(&[content]);
-    // The algorithm mixes in the file's identifier.
+    encrypted(Cipher::Rc4_128, password, "owner", content)
+}
+
+/// A document, encrypted and written.
+pub fn locked(document: &mut Document, cipher: Cipher, user: &str, owner: &str) -> Vec<u8> {
+    // The algorithms mix in the file's identifier.
     let id = Object::string_literal("0123456789abcdef");
     document.trailer.set("ID", vec![id.clone(), id]);
-    let version = lopdf::EncryptionVersion::V2 {
-        document: &document,
-        owner_password: "owner",
-        user_password: password,
-        key_length: 128,
-        permissions: lopdf::Permissions::all(),
+    let filters = |filter: Arc<dyn CryptFilter>| BTreeMap::from([(b"StdCF".to_vec(), filter)]);
+    let key = [7; 32];
+    let permissions = Permissions::all();
+    let version = match cipher {
+        Cipher::Rc4_40 => EncryptionVersion::V1 {
+            document,
+            owner_password: owner,
+            user_password: user,
+            permissions,
+        },
+        Cipher::Rc4_128 => EncryptionVersion::V2 {
+            document,
+            owner_password: owner,
+            user_password: user,
+            key_length: 128,
+            permissions,
+        },
+        Cipher::Aes128 => EncryptionVersion::V4 {
+            document,
+            encrypt_metadata: true,
+            crypt_filters: filters(Arc::new(Aes128CryptFilter)),
+            stream_filter: b"StdCF".to_vec(),
+            string_filter: b"StdCF".to_vec(),
+            owner_password: owner,
+            user_password: user,
+            permissions,
+        },
+        Cipher::Aes256 => EncryptionVersion::V5 {
+            encrypt_metadata: true,
+            crypt_filters: filters(Arc::new(Aes256CryptFilter)),
+            file_encryption_key: &key,
+            stream_filter: b"StdCF".to_vec(),
+            string_filter: b"StdCF".to_vec(),
+            owner_password: owner,
+            user_password: user,
+            permissions,
+        },
     };
-    let state = lopdf::EncryptionState::try_from(version).unwrap();
+    let state = EncryptionState::try_from(version).unwrap();
     document.encrypt(&state).unwrap();
     let mut bytes = Vec::new();
     document.save_to(&mut bytes).unwrap();

@@ -8,7 +8,7 @@ use griot::{
     ingest::{extract::Limits, jail::Confinement},
 };
 
-use crate::{extractor, files_below, samples};
+use crate::{extractor, files_below, samples, with_text};
 
 async fn outcomes(folder: &str) -> Option<BTreeMap<String, Result<usize, FailureCode>>> {
     let root = samples(folder)?;
@@ -20,7 +20,7 @@ async fn outcomes(folder: &str) -> Option<BTreeMap<String, Result<usize, Failure
             continue;
         }
         let file = std::fs::File::open(&path).unwrap();
-        let read = reader.extract(file, &name, |_| {}).await;
+        let read = with_text(reader.extract(file, &name, |_| {}).await);
         let outcome = match read {
             // What comes through was checked; this only asks that there is something.
             Ok(extracted) => Ok(extracted.text.len()),

@@ -17,7 +17,7 @@ use griot::{
         MediaType, PageState, Status,
     },
     ingest::{
-        Accepted, IngestError, Library, LibraryParts, Reader,
+        Accepted, IngestError, Library, LibraryParts, Password, Reader, Source,
         extract::{Engine, ExtractError, Extracted, ExtractedPage, Progress},
     },
     ports::{
@@ -28,7 +28,8 @@ use griot::{
 use tempfile::TempDir;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-/// Reads text; `\x0c` begins a page. A file that begins with `DAMAGED` is.
+/// Reads text; `\x0c` begins a page. A file that begins with `DAMAGED` is, and one that begins with
+/// `LOCKED` opens with `key`.
 #[derive(Default)]
 pub struct PlainReader {
     /// Waited at before each reading.
@@ -42,7 +43,7 @@ impl Reader for PlainReader {
     async fn read(
         &self,
         mut original: File,
-        _name: &str,
+        source: &Source,
         progress: &(dyn Fn(Progress) + Send + Sync),
     ) -> Result<Extracted, ExtractError> {
         let gate = self.gate.lock().unwrap().clone();
@@ -55,6 +56,12 @@ impl Reader for PlainReader {
             return Err(ExtractError::new(
                 FailureCode::Damaged,
                 "the file is damaged",
+            ));
+        }
+        if bytes.starts_with(b"LOCKED") && source.password != Password::new("key") {
+            return Err(ExtractError::new(
+                FailureCode::Encrypted,
+                "the file is encrypted",
             ));
         }
         progress(Progress { page: 1, of: 2 });

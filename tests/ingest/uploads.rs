@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use griot::{
     catalog::Catalog,
     config::IngestConfig,
-    domain::{Collection, Status},
-    ingest::IngestError,
+    domain::{Collection, FailureCode, PageState, Status},
+    ingest::{IngestError, Password},
     ports::fakes::Gate,
 };
 use serde_json::Map;
@@ -213,5 +213,46 @@ async fn a_lost_original_is_told_and_healed_by_sending_it_again() {
     assert_eq!(std::fs::read(original).unwrap(), b"Rent is due.");
     until(|| home.catalog.cleanups().unwrap().is_empty()).await;
     home.check_consistent();
+    home.stop().await;
+}
+
+#[tokio::test]
+async fn a_restart_forgets_passwords_and_says_so() {
+    let home = Home::new().await;
+    // It is not read before the restart.
+    *home.reader.gate.lock().unwrap() = Some(Gate::new());
+    let mut upload = home
+        .library
+        .begin_upload("lease.txt", Collection::default(), Map::new())
+        .await
+        .unwrap();
+    upload.write(b"LOCKED Rent is due.").await.unwrap();
+    upload.unlock_with(Password::new("key"));
+    let accepted = upload.finish().await.unwrap();
+
+    let home = home.crash_and_restart().await;
+    let document = home.library.wait(accepted.id).await.unwrap();
+    assert_eq!(document.status, Status::Failed);
+    assert_eq!(document.error.unwrap().code, FailureCode::Encrypted);
+    // Nothing else was lost: the password is all it takes.
+    let password = Password::new("key");
+    home.library
+        .process_with(accepted.id, password)
+        .await
+        .unwrap();
+    let document = home.library.wait(accepted.id).await.unwrap();
+    assert_eq!(document.status, Status::Searchable);
+    home.check_consistent();
+    home.stop().await;
+}
+
+#[tokio::test]
+async fn pages_are_told_of_a_document_without_text() {
+    let home = Home::new().await;
+    let accepted = home.upload("scan.pdf", " \x0c \x0c ").await;
+    let document = home.library.wait(accepted.id).await.unwrap();
+    assert_eq!(document.error.unwrap().code, FailureCode::NoText);
+    let states: Vec<PageState> = document.pages.iter().map(|page| page.state).collect();
+    assert_eq!(states, [PageState::Empty; 3]);
     home.stop().await;
 }

@@ -1,9 +1,17 @@
 //! PDF, page by page: two readers and a gate between them. A page keeps the better text; a page that no
 //! reader can read is said to be unreadable, one that holds no text is said to be empty.
+//!
+//! What a page holds is what its reader can select and copy: text that is drawn white on white, too
+//! small to see or behind a picture is kept like any other. It cannot be told from the invisible layer
+//! under a scan or from white letters on a dark ground, and it does no harm: text of documents is
+//! quoted, never obeyed.
 
 mod by_lopdf;
 mod by_unpdf;
+mod entries;
 mod gate;
+mod mend;
+mod picture;
 mod tidy;
 
 use std::ops::ControlFlow;
@@ -11,10 +19,11 @@ use std::ops::ControlFlow;
 use crate::domain::{FailureCode, MediaType, PageState};
 
 use super::{
-    Engine, ExtractError, Extracted, ExtractedPage, Limits, Progress, draft::Draft,
+    Engine, ExtractError, Extracted, ExtractedPage, Options, Password, Progress, draft::Draft,
     inline::one_line,
 };
 use gate::Quality;
+pub(in crate::ingest) use picture::pictures;
 use tidy::tidy;
 
 /// The text of the second reader must be worth this much more than the first one's, which has the better
@@ -27,10 +36,11 @@ const MOSTLY_UNDECODED: f32 = 0.3;
 /// Reads a PDF.
 pub(super) fn extract(
     bytes: &[u8],
-    limits: &Limits,
+    options: &Options<'_>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Extracted, ExtractError> {
-    let files = Files::open(bytes)?;
+    let limits = &options.limits;
+    let files = Files::open(bytes, options)?;
     let count = files.page_count();
     if count == 0 {
         return Err(damaged("it has no pages"));
@@ -52,7 +62,7 @@ pub(super) fn extract(
     let mut failure = None;
     if let Some(unpdf) = &files.unpdf {
         unpdf.pages(&mut |index, read| {
-            let page = files.best(index, read);
+            let page = files.page(index, read);
             if let Err(error) = book.add(&page) {
                 failure = Some(error);
                 return ControlFlow::Break(());
@@ -68,7 +78,7 @@ pub(super) fn extract(
         return Err(error);
     }
     for index in book.pages.len()..count {
-        book.add(&files.best(index, None))?;
+        book.add(&files.page(index, None))?;
         progress(Progress {
             page: index as u32 + 1,
             of,
@@ -76,13 +86,26 @@ pub(super) fn extract(
     }
     let title = files.lopdf.as_ref().and_then(by_lopdf::File::title);
     let title = title.map(|t| one_line(&tidy(&t))).filter(|t| !t.is_empty());
-    book.finish(title)
+    Ok(book.finish(title))
+}
+
+/// Whether a text reads like one: neither undecoded nor a jumble of letters.
+pub(in crate::ingest) fn reads_like_text(text: &str) -> bool {
+    let quality = Quality::of(text);
+    quality.chars > 0 && quality.passes(1)
+}
+
+/// A page's text by the rules of the stored text: ligatures as letters, divided words joined.
+pub(in crate::ingest) fn tidied(text: &str) -> String {
+    tidy(text)
 }
 
 /// The file, opened by each reader that could.
 struct Files {
     unpdf: Option<by_unpdf::File>,
     lopdf: Option<by_lopdf::File>,
+    /// The other one's text is not looked at.
+    only: Option<Engine>,
 }
 
 /// A page's text, and whose it is.
@@ -93,15 +116,15 @@ struct Best {
 }
 
 impl Files {
-    fn open(bytes: &[u8]) -> Result<Self, ExtractError> {
-        let lopdf = by_lopdf::File::open(bytes);
-        let whole = lopdf
-            .as_ref()
-            .ok()
-            .and_then(by_lopdf::File::with_whole_ligatures);
-        let unpdf = match whole.as_deref().map(by_unpdf::File::open) {
-            Some(Ok(file)) => Ok(file),
-            _ => by_unpdf::File::open(bytes),
+    fn open(bytes: &[u8], options: &Options<'_>) -> Result<Self, ExtractError> {
+        let mut lopdf = by_lopdf::File::open(bytes, options.password);
+        let unpdf = if options.only == Some(Engine::Lopdf) {
+            Err(damaged("no reader was asked"))
+        } else {
+            let rewritten = lopdf.as_mut().ok().and_then(by_lopdf::File::rewritten);
+            rewritten
+                .and_then(|bytes| by_unpdf::File::open(&bytes, None).ok())
+                .map_or_else(|| by_unpdf::File::open(bytes, options.password), Ok)
         };
         match (unpdf, lopdf) {
             (Err(first), Err(second)) => {
@@ -112,6 +135,7 @@ impl Files {
             (unpdf, lopdf) => Ok(Self {
                 unpdf: unpdf.ok(),
                 lopdf: lopdf.ok(),
+                only: options.only,
             }),
         }
     }
@@ -122,8 +146,29 @@ impl Files {
         unpdf.max(lopdf)
     }
 
+    /// Page `index` with what was written onto it; `first` is what unpdf gave.
+    fn page(&self, index: usize, first: Option<by_unpdf::Read>) -> Best {
+        let mut best = self.best(index, first);
+        let written = self.lopdf.as_ref().map(|file| file.entries(index));
+        let mut written = written.unwrap_or_default();
+        // A viewer that saved the form may have painted the values into the page as well.
+        written.retain(|entry| {
+            let value = entry.split_once(": ").map_or(entry.as_str(), |(_, v)| v);
+            !best.read.text.contains(value)
+        });
+        if !written.is_empty() {
+            if !best.read.text.is_empty() {
+                best.read.text.push_str("\n\n");
+            }
+            best.read.text.push_str(&written.join("\n"));
+            best.state = PageState::Text;
+        }
+        best
+    }
+
     /// The better text of page `index`; `first` is what unpdf gave.
     fn best(&self, index: usize, first: Option<by_unpdf::Read>) -> Best {
+        let first = first.map(by_unpdf::Read::forwards);
         let quality = Quality::of(first.as_ref().map_or("", |r| &r.text));
         let drawn = self
             .lopdf
@@ -141,7 +186,10 @@ impl Files {
                 state: PageState::Text,
             };
         }
-        let second = self.lopdf.as_ref().and_then(|f| f.page(index));
+        let second = match self.only {
+            Some(Engine::Unpdf) => None,
+            _ => self.lopdf.as_ref().and_then(|f| f.page(index)),
+        };
         let other = Quality::of(second.as_deref().unwrap_or(""));
         let nothing_read = first.is_none() && second.is_none();
         let second_is_better = other.worth() > quality.worth() * CLEARLY_MORE
@@ -213,22 +261,16 @@ impl Book {
         Ok(())
     }
 
-    fn finish(self, title: Option<String>) -> Result<Extracted, ExtractError> {
-        let unreadable = |p: &ExtractedPage| p.state == PageState::Unreadable;
-        if self.draft.text().is_empty() && self.pages.iter().any(unreadable) {
-            return Err(damaged(
-                "its pages cannot be read, or their fonts do not say which characters they show",
-            ));
-        }
+    fn finish(self, title: Option<String>) -> Extracted {
         let (text, sections) = self.draft.finish();
-        Ok(Extracted {
+        Extracted {
             media_type: MediaType::Pdf,
             title,
             text,
             paged: true,
             pages: self.pages,
             sections,
-        })
+        }
     }
 }
 
@@ -239,9 +281,6 @@ fn damaged(why: &str) -> ExtractError {
     )
 }
 
-fn encrypted() -> ExtractError {
-    ExtractError::new(
-        FailureCode::Encrypted,
-        "the file is encrypted and opens only with a password; save a copy without one",
-    )
+fn encrypted(password: Option<&Password>) -> ExtractError {
+    super::encrypted(password)
 }

@@ -24,7 +24,7 @@ use super::system_calls;
 const STACK_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Behind questions that are being answered, which matter more than documents that wait.
-const NICENESS: i32 = 10;
+pub(super) const NICENESS: i32 = 10;
 
 /// Applies all of it. Gives a note for each protection this system does not have.
 pub(super) fn confine(memory_bytes: u64, cpu_s: u64) -> Vec<String> {
@@ -78,7 +78,7 @@ pub(super) fn confine(memory_bytes: u64, cpu_s: u64) -> Vec<String> {
 
 /// The daemon's own descriptors end at the start of another program. One that the daemon itself
 /// inherited (from a shell, a service manager) does not, and has no business here.
-fn close_inherited() {
+pub(super) fn close_inherited() {
     /// Descriptors looked at where `/proc` is not mounted.
     const MOST: RawFd = 4096;
     let open: Vec<RawFd> = match fs::read_dir("/proc/self/fd") {
@@ -94,7 +94,7 @@ fn close_inherited() {
     }
 }
 
-fn limit(resource: Resource, most: u64) -> Result<(), String> {
+pub(super) fn limit(resource: Resource, most: u64) -> Result<(), String> {
     // The hard CPU limit is a second later: the soft one's signal (SIGXCPU) tells the parent why.
     let hard = most + u64::from(resource == Resource::Cpu);
     let wanted = Rlimit {

@@ -13,6 +13,7 @@ use crate::{
         chunk::{ChunkSize, Chunker},
         extract::{ExtractError, Extracted, Progress},
         patience::Patience,
+        reader::Source,
         shared::{Claim, Shared},
         upload::blocking,
     },
@@ -125,8 +126,12 @@ async fn prepare(
         show(shared, id, Stage::Extracting, done.min(1.0) as f32 * READ);
         shared.catalog.count_pages(id, p.page, p.of);
     };
+    let source = Source {
+        name: document.name.clone(),
+        password: shared.passwords.take(sha256, &document.collection),
+    };
     let read = tokio::select! {
-        read = shared.reader.read(original, &document.name, &progress) => read,
+        read = shared.reader.read(original, &source, &progress) => read,
         () = claim.cancelled.cancelled() => return (Outcome::Ended, chunker),
     };
     let extracted = match read.and_then(checked) {
@@ -137,6 +142,10 @@ async fn prepare(
         }
     };
     let pages = extracted.page_reports();
+    if let Some(failure) = extracted.without_text() {
+        shared.fail(&claim, failure.into(), pages).await;
+        return (Outcome::Ended, chunker);
+    }
     let told = shared
         .catalog
         .progress(id, Stage::Chunking, READ, Some(&pages));

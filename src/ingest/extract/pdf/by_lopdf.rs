@@ -5,23 +5,21 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use lopdf::{Document, LoadOptions, ObjectId};
 
 use super::{
-    super::{ExtractError, bidi},
+    super::{ExtractError, Password, bidi},
+    entries::entries,
+    mend::mend,
     tidy::tidy,
 };
 
 /// Bytes that one stream may inflate to; an eighth of the child's memory by default.
 const MAX_STREAM_BYTES: usize = 64 * 1024 * 1024;
 
-/// Fonts of one file that are looked at for ligatures.
-const MAX_FONTS: usize = 2_000;
-
-/// Bytes of one font's map to Unicode. A map of all 65,536 codes, one line each, has about 1 MiB.
-const MAX_MAP_BYTES: usize = 4 * 1024 * 1024;
-
 /// A document that lopdf could open.
 pub(super) struct File {
     document: Document,
     pages: Vec<(u32, ObjectId)>,
+    /// It is no longer what the file says: decrypted, or mended.
+    changed: bool,
 }
 
 /// What a page draws, as far as its operators tell.
@@ -34,36 +32,41 @@ pub(super) struct Drawn {
 }
 
 impl File {
-    /// Opens a file, with the empty password where it is encrypted.
+    /// Opens a file, with the empty password or the one given where it is encrypted: the user's or the
+    /// owner's.
     ///
     /// # Errors
     /// `encrypted` or `damaged`.
-    pub(super) fn open(bytes: &[u8]) -> Result<Self, ExtractError> {
+    pub(super) fn open(bytes: &[u8], password: Option<&Password>) -> Result<Self, ExtractError> {
+        let given = password.map_or("", Password::as_str);
         let options = LoadOptions {
-            password: Some(String::new()),
+            password: Some(given.to_owned()),
             max_decompressed_size: Some(MAX_STREAM_BYTES),
             ..LoadOptions::default()
         };
         let loaded = catch_unwind(AssertUnwindSafe(|| {
             Document::load_mem_with_options(bytes, options)
         }));
-        let document = match loaded {
+        let mut document = match loaded {
             Ok(Ok(document)) => document,
             Ok(Err(lopdf::Error::InvalidPassword | lopdf::Error::Decryption(_))) => {
-                return Err(super::encrypted());
+                return Err(super::encrypted(password));
             }
             Ok(Err(error)) => return Err(super::damaged(&error.to_string())),
             Err(_) => return Err(super::damaged("the reader gave up on it")),
         };
         // lopdf loads what it cannot decrypt, and then every page gives an empty text.
         if document.is_encrypted() && document.encryption_state.is_none() {
-            return Err(super::encrypted());
+            return Err(super::encrypted(password));
         }
+        let mended = catch_unwind(AssertUnwindSafe(|| mend(&mut document)));
+        let changed = document.encryption_state.is_some() || mended.unwrap_or(false);
         let pages = catch_unwind(AssertUnwindSafe(|| document.get_pages()));
         let pages = pages.map_err(|_| super::damaged("its page tree cannot be read"))?;
         Ok(Self {
             pages: pages.into_iter().collect(),
             document,
+            changed,
         })
     }
 
@@ -85,6 +88,14 @@ impl File {
         let lines: Vec<String> = text.split('\n').map(bidi::logical_order).collect();
         let text = tidy(&lines.join("\n"));
         (failed == 0 || !text.is_empty()).then_some(text)
+    }
+
+    /// What was written onto page `index`.
+    pub(super) fn entries(&self, index: usize) -> Vec<String> {
+        let Some((_, id)) = self.pages.get(index) else {
+            return Vec::new();
+        };
+        catch_unwind(AssertUnwindSafe(|| entries(&self.document, *id))).unwrap_or_default()
     }
 
     /// What page `index` draws.
@@ -124,68 +135,18 @@ impl File {
         lopdf::decode_text_string(title).ok()
     }
 
-    /// The file once more, with every font telling the ligatures of lam and alef as one character.
-    ///
-    /// A font maps that glyph to two letters in reading order. unpdf turns a line of Arabic around
-    /// letter by letter, so the two would change places (`اإل` for `الإ`); one character cannot. It is
-    /// unfolded to its letters afterwards. `None` when no font has such a mapping, or the file is
-    /// encrypted.
-    pub(super) fn with_whole_ligatures(&self) -> Option<Vec<u8>> {
-        if self.document.encryption_state.is_some() {
-            return None;
-        }
-        let maps = self.document.objects.values().filter_map(|object| {
-            let font = object.as_dict().ok()?;
-            font.get(b"ToUnicode").ok()?.as_reference().ok()
-        });
-        let mut changed = Vec::new();
-        for id in maps.take(MAX_FONTS) {
-            let Ok(stream) = self
-                .document
-                .get_object(id)
-                .and_then(lopdf::Object::as_stream)
-            else {
-                continue;
-            };
-            let plain = stream.decompressed_content_with_limit(MAX_MAP_BYTES);
-            if let Some(map) = plain.ok().as_deref().and_then(with_one_character) {
-                changed.push((id, map));
-            }
-        }
-        if changed.is_empty() {
+    /// The file as this reader has it, for the other one: decrypted, its fonts mended. `None` when
+    /// that is the file as it was given, or it cannot be written.
+    pub(super) fn rewritten(&mut self) -> Option<Vec<u8>> {
+        if !self.changed {
             return None;
         }
         catch_unwind(AssertUnwindSafe(|| {
-            let mut document = self.document.clone();
-            for (id, map) in changed {
-                let stream = document.get_object_mut(id).ok()?.as_stream_mut().ok()?;
-                stream.set_plain_content(map);
-            }
             let mut bytes = Vec::new();
-            document.save_to(&mut bytes).ok()?;
+            self.document.save_to(&mut bytes).ok()?;
             Some(bytes)
         }))
         .ok()
         .flatten()
     }
-}
-
-/// A font's map with lam and alef (U+0644 and one of four) as the isolated ligature of the two.
-fn with_one_character(map: &[u8]) -> Option<Vec<u8>> {
-    const LIGATURES: [(&str, &str); 4] = [
-        ("<06440622>", "<FEF5>"),
-        ("<06440623>", "<FEF7>"),
-        ("<06440625>", "<FEF9>"),
-        ("<06440627>", "<FEFB>"),
-    ];
-    let text = std::str::from_utf8(map).ok()?;
-    // Digits only: these numbers have no letters to differ in case.
-    let found = LIGATURES.iter().any(|(two, _)| text.contains(two));
-    found.then(|| {
-        let mut text = text.to_owned();
-        for (two, one) in LIGATURES {
-            text = text.replace(two, one);
-        }
-        text.into_bytes()
-    })
 }

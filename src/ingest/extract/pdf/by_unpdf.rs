@@ -12,9 +12,13 @@ use unpdf::{
 };
 
 use super::{
-    super::{ExtractError, inline::one_line, table::Row},
+    super::{ExtractError, Password, bidi, inline::one_line, table::Row},
+    gate::Quality,
     tidy::{rejoin, tidy},
 };
+
+/// Pictures with a shorter side, in pixels, are rules and specks.
+const MIN_SIDE: u32 = 32;
 
 /// A document that unpdf could open.
 pub(super) struct File {
@@ -31,6 +35,28 @@ pub(super) struct Read {
     pub(super) incomplete: bool,
 }
 
+impl Read {
+    /// The same with every line in the order it is read, where that is not so.
+    pub(super) fn forwards(mut self) -> Self {
+        if !Quality::of(&self.text).reads_backwards() {
+            return self;
+        }
+        let lines: Vec<String> = self.text.split('\n').map(bidi::logical_order).collect();
+        let turned = lines.join("\n");
+        // Letters change places within their line, so only the lines' own beginnings stay.
+        if turned.len() != self.text.len() || Quality::of(&turned).reads_backwards() {
+            return self;
+        }
+        self.headings.retain_mut(|heading| {
+            let from = turned.get(heading.start..).unwrap_or_default();
+            heading.words = one_line(from.split('\n').next().unwrap_or_default());
+            !heading.words.is_empty()
+        });
+        self.text = turned;
+        self
+    }
+}
+
 /// A heading of a page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Heading {
@@ -41,22 +67,56 @@ pub(super) struct Heading {
 }
 
 impl File {
-    /// Opens a file, with the empty password where it is encrypted.
+    /// Opens a file, with the empty password or the one given where it is encrypted: only the user's
+    /// where the encryption is older than AES-256.
     ///
     /// # Errors
     /// `encrypted` or `damaged`.
-    pub(super) fn open(bytes: &[u8]) -> Result<Self, ExtractError> {
+    pub(super) fn open(bytes: &[u8], password: Option<&Password>) -> Result<Self, ExtractError> {
+        let mut options = ParseOptions::new().sequential();
+        if let Some(password) = password {
+            options = options.with_password(password.as_str());
+        }
         let opened = catch_unwind(AssertUnwindSafe(|| {
-            PdfParser::from_bytes_with_options(bytes, ParseOptions::new().sequential())
+            PdfParser::from_bytes_with_options(bytes, options)
         }));
         match opened {
             Ok(Ok(parser)) => Ok(Self { parser }),
             Ok(Err(error)) => match error.kind() {
-                ErrorKind::Encrypted | ErrorKind::InvalidPassword => Err(super::encrypted()),
+                ErrorKind::Encrypted | ErrorKind::InvalidPassword => {
+                    Err(super::encrypted(password))
+                }
                 _ => Err(super::damaged(&error.to_string())),
             },
             Err(_) => Err(super::damaged("the reader gave up on it")),
         }
+    }
+
+    /// The pictures on page `page`, counting from 1, in formats that every viewer knows.
+    pub(super) fn pictures(&self, page: u32) -> Vec<Vec<u8>> {
+        let mut found = Vec::new();
+        if page == 0 || page as usize > self.page_count() {
+            return found;
+        }
+        let options = PageStreamOptions {
+            parallel: false,
+            pages: PageSelection::Range(page..=page),
+            extract_text: false,
+            extract_resources: true,
+            min_image_dimension: MIN_SIDE,
+            window_size: 1,
+            ..PageStreamOptions::default()
+        };
+        // What cannot be read has no pictures.
+        drop(self.parser.for_each_page(options, |event| {
+            if let ParseEvent::PageParsed(page) = event {
+                let pictures = page.images.into_iter().map(|(_, picture)| picture);
+                let known = pictures.filter(|p| p.mime_type.starts_with("image/"));
+                found.extend(known.map(|picture| picture.data));
+            }
+            ControlFlow::Continue(())
+        }));
+        found
     }
 
     pub(super) fn page_count(&self) -> usize {

@@ -1,5 +1,10 @@
 //! How good the text of a page is, from the text alone: whether the next reader should be tried, and
 //! which of two texts is the better one.
+//!
+//! It knows no language. What it looks for is what goes wrong: characters that stand for nothing,
+//! letters that another alphabet was mistaken for, words without vowels (a cipher of glyph numbers;
+//! one that happens to keep as many vowels passes), spaces that were lost or put between all letters,
+//! lines that read backwards.
 
 use super::super::bidi::is_rtl;
 
@@ -15,6 +20,14 @@ pub(super) struct Quality {
     pub(super) wordlike: f32,
     /// Characters of scripts written from right to left.
     pub(super) rtl: usize,
+    /// Punctuation and symbols, of all characters; what fills lines (dots, rules, bars) aside.
+    symbols: f32,
+    /// Vowels, of all Latin letters; 1 where there are few.
+    vowels: f32,
+    /// Latin words of one letter, of all Latin words; 0 where there are few.
+    single: f32,
+    /// Words of right-to-left scripts that begin as no word does, less those that end as words do.
+    backwards: isize,
 }
 
 /// Undecoded characters that a good page may have: one stray bullet in a hundred.
@@ -24,23 +37,55 @@ const MAX_UNDECODED: f32 = 0.01;
 /// time: a page of part numbers is read twice and kept.
 const MIN_WORDLIKE: f32 = 0.6;
 
+/// A page of formulas has about a third; glyph numbers taken for ASCII have more than half.
+const MAX_SYMBOLS: f32 = 0.5;
+
+/// Tables and formulas have up to half; text with a space after every letter has nothing else.
+const MAX_SINGLE: f32 = 0.8;
+
+/// Texts have 0.33 and more (the samples of ten languages and of tables were counted here); letters in
+/// another order have 0.25 on average.
+const MIN_VOWELS: f32 = 0.3;
+
+/// Letters below which the share of vowels tells nothing.
+const FEW_LETTERS: usize = 100;
+
 /// Words up to this many letters tell nothing.
 const SHORT_WORD: usize = 3;
 
 /// Longer Latin words are words that lost their spaces.
 const LONGEST_WORD: usize = 28;
 
+/// So many letters have all words together, on average, only where many lost their spaces; German and
+/// Finnish have eight or nine.
+const LONG_WORDS: f32 = 12.0;
+
+/// Latin words, and characters, below which shares of them tell nothing.
+const FEW: usize = 20;
+
 impl Quality {
     pub(super) fn of(text: &str) -> Self {
         let mut quality = Self::default();
         let (mut letters, mut good) = (0_usize, 0_usize);
+        let (mut symbols, mut swapped) = (0_usize, 0_usize);
+        let (mut latin_words, mut latin_letters, mut single) = (0_usize, 0_usize, 0_usize);
+        let mut vowels = 0_usize;
         for word in text.split_whitespace() {
             let mut shape = Shape::default();
             for c in word.chars() {
                 quality.chars += 1;
                 quality.undecoded += usize::from(is_undecoded(c));
                 quality.rtl += usize::from(is_rtl(c));
+                symbols += usize::from(is_symbol(c));
+                swapped += usize::from(is_swapped(c));
                 shape.add(c);
+            }
+            quality.backwards += backwards(word);
+            if shape.latin > 0 && shape.foreign == 0 {
+                latin_words += 1;
+                latin_letters += shape.latin;
+                vowels += shape.vowels;
+                single += usize::from(shape.latin == 1);
             }
             // Short ones are words in every cipher.
             if shape.letters > SHORT_WORD {
@@ -48,27 +93,68 @@ impl Quality {
                 good += if shape.is_word() { shape.letters } else { 0 };
             }
         }
+        let share = |part: usize, whole: usize| part as f32 / whole.max(1) as f32;
         quality.wordlike = if letters == 0 {
             1.0
         } else {
-            good as f32 / letters as f32
+            share(good, letters)
         };
+        if latin_words >= FEW / 2 && share(latin_letters, latin_words) > LONG_WORDS {
+            quality.wordlike *= 0.5;
+        }
+        if quality.chars >= FEW {
+            quality.symbols = share(symbols, quality.chars);
+            // One in 256 ideographs would be by chance.
+            if share(swapped, quality.chars) > 0.5 {
+                quality.undecoded += swapped;
+            }
+        }
+        quality.vowels = if latin_letters < FEW_LETTERS {
+            1.0
+        } else {
+            share(vowels, latin_letters)
+        };
+        if latin_words >= FEW {
+            quality.single = share(single, latin_words);
+        }
         quality
     }
 
     /// Whether the text can stand. `drawn` is how many operators of the page show text.
     pub(super) fn passes(&self, drawn: usize) -> bool {
-        let chars = self.chars as f32;
-        self.undecoded as f32 <= MAX_UNDECODED * chars
+        self.is_clean() && (self.chars > 0 || drawn == 0)
+    }
+
+    fn is_clean(&self) -> bool {
+        self.undecoded as f32 <= MAX_UNDECODED * self.chars as f32
             && self.wordlike >= MIN_WORDLIKE
-            && (self.chars > 0 || drawn == 0)
+            && self.symbols <= MAX_SYMBOLS
+            && self.single <= MAX_SINGLE
+            && self.vowels >= MIN_VOWELS
+            && !self.reads_backwards()
+    }
+
+    /// Whether its right-to-left words stand in the order they are seen.
+    pub(super) fn reads_backwards(&self) -> bool {
+        self.backwards > 0
     }
 
     /// Characters that are worth something.
     pub(super) fn worth(&self) -> f32 {
         let decoded = self.chars.saturating_sub(self.undecoded) as f32;
         let share = decoded / self.chars.max(1) as f32;
-        decoded * share * share * self.wordlike
+        let mut worth = decoded * share * share * self.wordlike;
+        for broken in [
+            self.symbols > MAX_SYMBOLS,
+            self.single > MAX_SINGLE,
+            self.vowels < MIN_VOWELS,
+            self.reads_backwards(),
+        ] {
+            if broken {
+                worth *= 0.5;
+            }
+        }
+        worth
     }
 }
 
@@ -77,6 +163,43 @@ fn is_undecoded(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{fffd}' | '\u{e000}'..='\u{f8ff}' | '\u{f0000}'..='\u{10ffff}' | '\u{fff0}'..='\u{fff8}')
         || (u32::from(c) & 0xfffe) == 0xfffe
+}
+
+/// ASCII letters and digits whose two bytes changed places: `A` becomes U+4100.
+fn is_swapped(c: char) -> bool {
+    let code = u32::from(c);
+    code & 0xff == 0 && u8::try_from(code >> 8).is_ok_and(|b| b.is_ascii_alphanumeric())
+}
+
+/// What is neither letter nor digit nor a mark on one, and does not fill lines of tables and contents.
+fn is_symbol(c: char) -> bool {
+    let fills = matches!(
+        c,
+        '.' | '_' | '-' | '=' | '|' | '*' | '·' | '…' | '–' | '—' | '•' | '\u{2500}'
+            ..='\u{257f}' | '☐' | '□'
+    );
+    // Marks of Indic, Thai and Hebrew scripts are not alphanumeric, and letters all the same.
+    !c.is_alphanumeric() && !fills && !is_undecoded(c) && (c.is_ascii() || !is_mark(c))
+}
+
+/// Combining marks, as far as they occur in running text.
+fn is_mark(c: char) -> bool {
+    unicode_normalization::char::is_combining_mark(c)
+}
+
+/// 1 for a word whose first letter ends words and never begins them, −1 for one where it stands at its
+/// end: final forms of Hebrew, ta marbuta and alef maqsura of Arabic. The Arabic article would tell more,
+/// but what it is backwards ends many words of Persian.
+fn backwards(word: &str) -> isize {
+    let mut letters = word.chars().filter(|c| is_rtl(*c));
+    let Some(first) = letters.next() else {
+        return 0;
+    };
+    let Some(last) = letters.next_back() else {
+        return 0;
+    };
+    let ends = |c: char| matches!(c, 'ם' | 'ן' | 'ץ' | 'ף' | 'ך' | 'ة' | 'ى');
+    isize::from(ends(first)) - isize::from(ends(last))
 }
 
 /// What one word is made of.
@@ -100,7 +223,7 @@ impl Shape {
             return;
         }
         self.letters += 1;
-        if c < '\u{250}' {
+        if is_latin(c) {
             self.latin += 1;
             let base = c.to_ascii_lowercase();
             self.vowels +=
@@ -126,45 +249,10 @@ impl Shape {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[track_caller]
-    fn check(text: &str, drawn: usize, passes: bool) {
-        let quality = Quality::of(text);
-        assert_eq!(quality.passes(drawn), passes, "{quality:?}");
-    }
-
-    #[test]
-    fn good_pages_pass() {
-        check("", 0, true);
-        check("The quick brown fox jumps over the lazy dog.", 9, true);
-        check("Größenordnungen, naïveté, Čeština, œuvre", 9, true);
-        check("名前と年齢 Привет мир שלום עולם", 9, true);
-        check("PN 4711-XK 12/2024 $1,234.00 RFC-2119 XML", 9, true);
-        check("1 2 3 4.5 %", 9, true);
-    }
-
-    #[test]
-    fn bad_pages_do_not() {
-        check("", 3, false);
-        check("\u{fffd}\u{fffd}xt of \u{fffd}ages", 9, false);
-        check("\u{e012}\u{e013} \u{e014}", 9, false);
-        check("7KH TXLFN EURZQ IRA MXPSV RYHU WKH ODCB GRJV", 9, false);
-        check("ÐÑÒÓ ÕÖØÙ ÛÜÝ ßàáâ", 9, false);
-        check(
-            "Thequickbrownfoxjumpsoverthelazydogandthenitsleeps",
-            9,
-            false,
-        );
-    }
-
-    #[test]
-    fn the_fuller_and_cleaner_text_is_worth_more() {
-        let worth = |text| Quality::of(text).worth();
-        assert!(worth("some words here") > worth("some words"));
-        assert!(worth("some words") > worth("s\u{fffd}me w\u{fffd}rds h\u{fffd}re"));
-        assert!(worth("7KH TXLFN EURZQ IRA MXPSV") < worth("The quick brown fox jumps"));
-    }
+/// Latin letters, those of Vietnamese (U+1E00 on) included.
+fn is_latin(c: char) -> bool {
+    matches!(c, '\0'..='\u{24f}' | '\u{1e00}'..='\u{1eff}')
 }
+
+#[cfg(test)]
+mod tests;

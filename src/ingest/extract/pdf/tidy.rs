@@ -2,12 +2,16 @@
 
 use unicode_normalization::UnicodeNormalization;
 
+use super::super::bidi::is_rtl;
+
 /// The text of a page by the rules of the stored text.
 ///
 /// - Ligatures and the presentation forms of Arabic and Hebrew become their letters (NFKC of those
 ///   characters only: NFKC of everything would turn `x²` into `x2`).
 /// - A word divided at a line's end is joined, when both halves are lower-case letters.
 /// - Spaces of all widths become one plain space; spaces at the ends of lines go.
+/// - Where lines of two directions were put together, a Latin word and the Arabic or Hebrew one after it
+///   are parted, and vowel marks that lost their letter are left out.
 pub(super) fn tidy(page: &str) -> String {
     let mut lines: Vec<String> = Vec::new();
     for line in page.split([
@@ -81,6 +85,28 @@ fn letters(line: &str) -> String {
             c => put(c, &mut gap),
         }
     }
+    if out.chars().any(is_rtl) {
+        return mixed(&out);
+    }
+    out
+}
+
+/// A line that holds right-to-left letters, with the spaces and marks that turning it around misplaced.
+fn mixed(line: &str) -> String {
+    let mut out = String::with_capacity(line.len());
+    let mut before = [' '; 2];
+    for c in line.chars() {
+        let latin_word = before.iter().all(char::is_ascii_alphabetic);
+        // Marks on letters (U+064B on) never begin a word.
+        if matches!(c, '\u{64b}'..='\u{652}') && before[1].is_whitespace() {
+            continue;
+        }
+        if latin_word && is_rtl(c) {
+            out.push(' ');
+        }
+        out.push(c);
+        before = [before[1], c];
+    }
     out
 }
 
@@ -125,6 +151,15 @@ mod tests {
     fn ligatures_become_letters() {
         check("e\u{fb03}cient \u{fb01}re x² ½", "efficient fire x² ½");
         check("\u{fee3}\u{fead}\u{feA3}\u{fe92}\u{fe8e}", "مرحبا");
+    }
+
+    #[test]
+    fn words_of_two_directions_are_parted() {
+        check("بلغة R و Pythonمن الأدوات", "بلغة R و Python من الأدوات");
+        check("מתקינים את Linuxבמחשב", "מתקינים את Linux במחשב");
+        // One letter may be part of a name, and a prefix belongs to its word.
+        check("فيتامين Cو بPython", "فيتامين Cو بPython");
+        check("النمذجة \u{64b}الإحصائية أيضًا", "النمذجة الإحصائية أيضًا");
     }
 
     #[test]
