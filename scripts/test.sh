@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Runs test tiers (fast, full; default both) and closes with one line of counts.
 #   fast  no network beyond loopback, no model files
-#   full  the test targets `models` and `full`, which need the real weights (`griot models pull`), and
-#         `schemathesis`, which wants a Python package
+#   full  the test targets `models` and `full`, which need the real weights (`griot models pull`),
+#         `schemathesis`, which wants a Python package, and `hostile`, which takes minutes
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
@@ -23,7 +23,7 @@ run() {
 targets() {
   cargo metadata --no-deps --format-version 1 | python3 -c '
 import json, sys
-full = {"models", "full", "schemathesis"}
+full = {"models", "full", "schemathesis", "hostile"}
 for package in json.load(sys.stdin)["packages"]:
     for target in package["targets"]:
         if target["kind"] == ["test"] and (target["name"] in full) == (sys.argv[1] == "full"):
