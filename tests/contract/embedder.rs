@@ -188,3 +188,59 @@ fn an_unknown_model_is_named_with_those_that_there_are() {
          \"minilm-l6-int8\""
     );
 }
+
+/// Niceness of this process's threads of one name (`proc(5)`, field 19 of `stat`).
+fn niceness(name: &str) -> Vec<i32> {
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+    tasks
+        .filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("stat")).ok())
+        .filter_map(|stat| {
+            let (before, after) = stat.rsplit_once(") ")?;
+            let nice = after.split(' ').nth(16)?.parse().ok()?;
+            before.ends_with(name).then_some(nice)
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn passages_give_way_on_the_processor() {
+    let folder = tempfile::tempdir().unwrap();
+    let embedder = local(folder.path(), "minilm-l6");
+    // Whoever answers has begun, and set its priority before that.
+    for kind in [EmbedKind::Passage, EmbedKind::Query] {
+        assert!(embedder.embed(owned(&["a"]), kind).await.is_err());
+    }
+    let usual = rustix::process::getpriority_process(None).unwrap();
+    let lowered = (usual + 10).min(19);
+    let passages = niceness("(embed-passages");
+    assert!(passages.contains(&lowered), "{passages:?} beside {usual}");
+    let questions = niceness("(embed-question");
+    assert!(
+        !questions.is_empty() && questions.iter().all(|nice| *nice == usual),
+        "{questions:?} beside {usual}"
+    );
+}
+
+#[tokio::test]
+async fn a_question_does_not_wait_for_passages() {
+    let Some(folder) = weights("minilm-l6") else {
+        return;
+    };
+    let embedder = local(&folder, "minilm-l6");
+    let passages = vec!["a long passage of many words ".repeat(40); 16];
+    let passages = embedder.embed(passages, EmbedKind::Passage);
+    tokio::pin!(passages);
+    let question = async {
+        // Not before the passages are at it.
+        while niceness("(embed-passages").is_empty() {
+            tokio::task::yield_now().await;
+        }
+        embedder.embed(owned(&[TEXTS[0]]), EmbedKind::Query).await
+    };
+    // Dropped, the passages stop after the batch that they are at.
+    tokio::select! {
+        biased;
+        _ = &mut passages => panic!("the question waited for the passages"),
+        answer = question => assert_eq!(answer.unwrap().len(), 1),
+    }
+}
