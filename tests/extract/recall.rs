@@ -97,3 +97,41 @@ async fn recall_on_the_samples() {
         }
     }
 }
+
+#[track_caller]
+fn check(got: &str, expected: &str, [recall, precision, order]: [f64; 3]) {
+    let score = Score::of(got, expected);
+    let wanted = Score {
+        recall,
+        precision,
+        order,
+    };
+    assert_eq!(score, wanted, "{got:?} for {expected:?}");
+}
+
+#[test]
+fn tokens_count_as_often_as_they_occur() {
+    check("a b b", "A b, b b!", [0.75, 1.0, 2.0 / 3.0]);
+    check("", "", [0.0, 0.0, 1.0]);
+    check("a b c d", "a b", [1.0, 0.5, 1.0]);
+    check("eﬃcient", "efficient", [1.0, 1.0, 1.0]);
+    check("c d a b", "a b c d", [1.0, 1.0, 2.0 / 3.0]);
+    check("漢字 です", "漢字です", [1.0, 1.0, 1.0]);
+    check("an example", "an exam-\nple", [1.0, 1.0, 1.0]);
+}
+
+#[test]
+fn markdown_counts_by_what_it_shows() {
+    let folder = tempfile::tempdir().unwrap();
+    let document = folder.path().join("x.docx");
+    let beside = folder.path().join("x.docx.expected.md");
+    std::fs::write(beside, "# A [b](http://c)\n\n- [x] d | `e`\n").unwrap();
+    check("a b d e", &expected(&document).unwrap(), [1.0, 1.0, 1.0]);
+}
+
+#[test]
+fn the_middle_of_an_even_number_is_between() {
+    assert_eq!(median([3.0, 1.0]), 2.0);
+    assert_eq!(median([3.0, 1.0, 9.0]), 3.0);
+    assert_eq!(median([]), 0.0);
+}

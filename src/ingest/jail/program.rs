@@ -42,8 +42,8 @@ const DENIED: [libc::c_long; 22] = [
 /// out: the child that read the document has told it.
 pub(super) fn confine(memory_bytes: u64, cpu_s: u64, readable: &[&Path]) {
     close_inherited();
-    drop(set_parent_process_death_signal(Some(Signal::KILL)));
-    drop(rustix::process::nice(NICENESS));
+    let _ = set_parent_process_death_signal(Some(Signal::KILL));
+    let _ = rustix::process::nice(NICENESS);
     drop(landlock(readable));
     for (resource, most) in [
         (Resource::As, memory_bytes),
