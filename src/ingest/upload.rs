@@ -9,7 +9,7 @@ use tokio::{fs::File, io::AsyncWriteExt};
 use super::{Accepted, IngestError, Password, shared::Shared};
 use crate::{
     catalog::{NewDocument, Recorded},
-    domain::{Collection, Sha256Hash, document::clean_name},
+    domain::{Collection, Sha256Hash, Status, document::clean_name},
 };
 
 /// A file being uploaded. Dropped before [`Self::finish`], nothing remains of it.
