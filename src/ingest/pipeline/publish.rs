@@ -99,11 +99,11 @@ async fn publish_group(shared: &Arc<Shared>, mut group: Vec<Embedded>) -> bool {
 
 async fn give_up(shared: &Shared, one: &Embedded, error: &PortError) {
     let id = one.prepared.claim.id;
-    shared.give_up(&one.prepared, unavailable(error)).await;
-    // Some of its points may be there.
+    // Some of its points may be there. Noted first: whoever hears of the failure may look for them.
     if let Err(error) = shared.catalog.call(move |c| c.note_leftovers(id)).await {
         tracing::warn!(document = %id, %error, "leftover points stay until it is processed again");
     }
+    shared.give_up(&one.prepared, unavailable(error)).await;
     shared.sweep.notify_one();
 }
 

@@ -168,7 +168,7 @@ fn is_undecoded(c: char) -> bool {
 /// ASCII letters and digits whose two bytes changed places: `A` becomes U+4100.
 fn is_swapped(c: char) -> bool {
     let code = u32::from(c);
-    code & 0xff == 0 && u8::try_from(code >> 8).is_ok_and(|b| b.is_ascii_alphanumeric())
+    code.trailing_zeros() >= 8 && u8::try_from(code >> 8).is_ok_and(|b| b.is_ascii_alphanumeric())
 }
 
 /// What is neither letter nor digit nor a mark on one, and does not fill lines of tables and contents.

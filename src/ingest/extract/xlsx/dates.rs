@@ -24,7 +24,7 @@ pub(super) struct Parts {
 impl Parts {
     /// The date or time of a serial number; `None` where there is none.
     pub(super) fn show(self, serial: f64, from_1904: bool) -> Option<String> {
-        if !serial.is_finite() || serial < 0.0 || serial > LAST_DAY + 1.0 {
+        if !serial.is_finite() || !(0.0..=LAST_DAY + 1.0).contains(&serial) {
             return None;
         }
         let mut days = serial.floor();
@@ -122,7 +122,7 @@ mod tests {
             ..TIME
         };
         for (parts, serial, from_1904, expected) in [
-            (DATE, 43363.0, false, Some("2018-09-20")),
+            (DATE, 43_363.0, false, Some("2018-09-20")),
             (DATE, 1.0, false, Some("1900-01-01")),
             (DATE, 60.0, false, Some("1900-02-29")),
             (DATE, 61.0, false, Some("1900-03-01")),
@@ -131,9 +131,9 @@ mod tests {
             (DATE, 3e9, false, None),
             (DATE, -1.0, false, None),
             (DATE, f64::NAN, false, None),
-            (both, 43363.5, false, Some("2018-09-20 12:00:00")),
-            (both, 43362.999_999_999, false, Some("2018-09-20 00:00:00")),
-            (month, 43363.0, false, Some("2018-09")),
+            (both, 43_363.5, false, Some("2018-09-20 12:00:00")),
+            (both, 43_362.999_999_999, false, Some("2018-09-20 00:00:00")),
+            (month, 43_363.0, false, Some("2018-09")),
             (TIME, 0.75, false, Some("18:00")),
             (elapsed, 1.5, false, Some("36:00")),
         ] {
