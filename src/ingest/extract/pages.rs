@@ -33,6 +33,12 @@ impl<'a> Pages<'a> {
                 ),
             ));
         }
+        if of == 0 {
+            return Err(ExtractError::new(
+                FailureCode::Damaged,
+                format!("the file is damaged: it has no {what}"),
+            ));
+        }
         Ok(Self {
             pages: Vec::with_capacity(count),
             from: 0,

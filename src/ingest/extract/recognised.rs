@@ -98,11 +98,12 @@ mod tests {
                 engine: Engine::Unpdf,
             });
             if !page.is_empty() {
+                let title = page.split_whitespace().collect::<Vec<_>>().join(" ");
                 sections.push(Section {
                     start,
                     level: 1,
-                    title: (*page).to_owned(),
-                    path: (*page).to_owned(),
+                    path: title.clone(),
+                    title,
                 });
             }
         }

@@ -83,7 +83,10 @@ pub fn mutate(bytes: &mut Vec<u8>, dice: &mut Dice) -> String {
         }
         11 => {
             // Relationships that lead in circles and outside.
-            for member in members.iter_mut().filter(|m| m.name.rsplit('.').next() == Some("rels")) {
+            for member in members
+                .iter_mut()
+                .filter(|m| m.name.rsplit('.').next() == Some("rels"))
+            {
                 let text = String::from_utf8_lossy(&member.bytes).replace(
                     "Target=\"",
                     dice.pick(&[
