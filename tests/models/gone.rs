@@ -170,7 +170,7 @@ impl Daemon {
         reply["passages"].to_string()
     }
 
-    async fn stop(mut self) {
+    fn stop(mut self) {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
         self.child.wait().unwrap();
@@ -256,7 +256,7 @@ async fn no_byte_of_a_deleted_document_is_left() {
             "{passages}"
         );
     }
-    daemon.stop().await;
+    daemon.stop();
 }
 
 #[tokio::test]
@@ -265,7 +265,7 @@ async fn a_delete_while_the_store_is_down_is_finished_after_a_restart() {
     let daemon = world.start();
     let kept = daemon.take_in("kept.txt", &text_of("Lisbon")).await;
     let gone = daemon.take_in("gone.txt", &text_of("Zyxqquarn")).await;
-    daemon.stop().await;
+    daemon.stop();
 
     // Somebody else has the index open.
     let lock = File::options()
@@ -289,7 +289,7 @@ async fn a_delete_while_the_store_is_down_is_finished_after_a_restart() {
     }
     let passages = daemon.passages("Lisbon").await;
     assert!(passages.contains(&kept), "{passages}");
-    daemon.stop().await;
+    daemon.stop();
     count_points(&index, &kept, &gone).await;
 }
 
@@ -417,5 +417,5 @@ async fn a_watched_folder_through_the_command_line() {
     while !world.files_with("brumaire").is_empty() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    daemon.stop().await;
+    daemon.stop();
 }
