@@ -4,7 +4,6 @@
 mod answer;
 mod daemon;
 mod documents;
-mod gone;
 mod reindex;
 mod weights;
 mod worker;
