@@ -3,6 +3,7 @@
 //! Nothing here knows an async runtime, HTTP, a file format or a vendor.
 
 pub mod answer;
+pub mod audio;
 pub mod bm25;
 pub mod chunk;
 pub mod component;
@@ -16,6 +17,7 @@ pub mod unseen;
 pub mod watch;
 
 pub use answer::{Answer, Citation, Evidence, Scores, Timings, Usage};
+pub use audio::Pcm;
 pub use chunk::{Chunk, ChunkKey, Locator};
 pub use component::Component;
 pub use document::{

@@ -1,22 +1,29 @@
-//! The five seams. A trait stands where there are two real implementations and a fake.
+//! The seams. A trait stands where there are two real implementations and a fake, or where one and a fake keep
+//! a machine testable.
 //!
 //! Every port returns one error type, [`PortError`]; retry, breaker and HTTP status follow from its
 //! case, never from its message.
 
 pub mod embedder;
 pub mod fakes;
+pub mod hearing;
 pub mod index;
 pub mod language_model;
+pub mod synthesizer;
+pub mod transcriber;
 pub mod vector_store;
 
 use std::time::Duration;
 
 pub use embedder::{EmbedKind, Embedder};
+pub use hearing::{Hearing, TurnEnd, VoiceActivity};
 pub use index::{Beside, Found, Generations, Index, Pair};
 pub use language_model::{
     Alternative, ChatEvent, ChatRequest, ChatStream, Finish, LanguageModel, Message, Role,
     TokenLogprob,
 };
+pub use synthesizer::{Clause, Synthesizer, Voice};
+pub use transcriber::{Purpose, Segment, Transcriber, Transcript, Utterance, Word};
 pub use vector_store::{Filter, Point, QueryVector, ScoredPoint, SearchRequest, VectorStore};
 
 use crate::domain::Component;

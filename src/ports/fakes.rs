@@ -15,13 +15,19 @@
 mod embedder;
 mod gate;
 mod generations;
+mod hearing;
 mod language_model;
 mod store;
+mod synthesizer;
+mod transcriber;
 mod trouble;
 
 pub use embedder::HashEmbedder;
 pub use gate::Gate;
 pub use generations::MemoryGenerations;
+pub use hearing::{LoudnessHearing, ScriptedTurnEnd};
 pub use language_model::{Script, ScriptedModel};
 pub use store::MemoryStore;
+pub use synthesizer::ToneVoice;
+pub use transcriber::ScriptedTranscriber;
 pub use trouble::Trouble;
