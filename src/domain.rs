@@ -12,6 +12,7 @@ pub mod embedding;
 pub mod generation;
 pub mod ids;
 pub mod incident;
+pub mod mel;
 pub mod question;
 pub mod unseen;
 pub mod watch;

@@ -14,13 +14,14 @@ pub mod minilm;
 mod package;
 mod partial;
 mod pull;
+pub mod whisper;
 
 use crate::config::{Config, UpstreamKind};
 
 pub use error::{Attempt, DiskError, PullError, SourceError};
 pub use hub::HubOptions;
 pub use library::{Library, NotThere, State, Verdict};
-pub use manifest::{Manifest, Model, ModelFile, Role};
+pub use manifest::{Manifest, Model, ModelFile, Role, Set};
 pub use pull::{Event, Fetched, PullOptions, pull};
 
 /// The models that these settings need: the profile's language model where the embedded worker is

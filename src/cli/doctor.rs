@@ -223,10 +223,16 @@ fn space(path: &Path) -> Finding {
 /// The files of the wanted profile: are they there, and of the right size.
 fn models(loaded: &Loaded, findings: &mut Vec<Finding>) {
     let library = weights::Library::new(&loaded.paths.models_dir);
-    for model in Manifest::built_in().of_profile(loaded.config.models.profile) {
+    let manifest = Manifest::built_in();
+    let profile = manifest.of_profile(loaded.config.models.profile);
+    for model in profile.chain(manifest.of_profile(weights::Set::Voice)) {
         let what = match model.role {
             Role::LanguageModel => "language model",
             Role::Embedding => "embedding model",
+            Role::SpeechToText => "speech recognition",
+            Role::VoiceActivity => "voice detection",
+            Role::EndOfTurn => "end of turn",
+            Role::TextToSpeech => "voice",
         };
         let missing: Vec<&str> = model
             .files
@@ -246,9 +252,10 @@ fn models(loaded: &Loaded, findings: &mut Vec<Finding>) {
             );
             let to_do = format!("griot models pull {}", model.name);
             match model.role {
-                // Without it answers are extractive, which is still an answer.
-                Role::LanguageModel => Finding::note(what, seen, to_do),
                 Role::Embedding => Finding::bad(what, seen, to_do),
+                // Without a language model answers are extractive, which is still an answer; and not everybody
+                // wants to speak.
+                _ => Finding::note(what, seen, to_do),
             }
         });
     }

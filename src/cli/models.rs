@@ -10,9 +10,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Context, Failure};
 use crate::{
-    config::{Loaded, Overrides, Profile},
+    config::{Loaded, Overrides},
     weights::{
-        self, HubOptions, Library, Manifest, Model, ModelFile, PullError, PullOptions, State,
+        self, HubOptions, Library, Manifest, Model, ModelFile, PullError, PullOptions, Set, State,
         Verdict,
     },
 };
@@ -45,7 +45,7 @@ struct Chosen {
     #[arg(value_name = "NAME")]
     names: Vec<String>,
     /// The set of models to use instead of the settings' own.
-    #[arg(long, value_name = "PROFILE", value_parser = ["default", "small"])]
+    #[arg(long, value_name = "PROFILE", value_parser = ["default", "small", "voice"])]
     profile: Option<String>,
 }
 
@@ -54,7 +54,7 @@ struct Chosen {
 /// Each file's sources are tried in order; a file gets its name only after its SHA-256 was right.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  griot models pull\n  griot models pull --profile small\n  griot models pull minilm-l6 --from ~/Downloads"
+    after_help = "Example:\n  griot models pull\n  griot models pull --profile small\n  griot models pull --profile voice\n  griot models pull minilm-l6 --from ~/Downloads"
 )]
 struct Pull {
     #[command(flatten)]
@@ -103,13 +103,23 @@ impl Models {
 impl Chosen {
     fn settings(&self, context: &Context) -> Result<Loaded, Failure> {
         let mut flags = Overrides::default();
-        if let Some(profile) = &self.profile {
+        if let Some(profile) = &self.profile
+            && !self.is_voice()
+        {
             flags = flags.set("models.profile", profile, "--profile");
         }
         context.settings(&flags)
     }
 
+    /// The voice's models belong to no profile of the settings: they are wanted beside any.
+    fn is_voice(&self) -> bool {
+        self.profile.as_deref() == Some(Set::Voice.as_str())
+    }
+
     fn models(&self, settings: &Loaded) -> Result<Vec<&'static Model>, PullError> {
+        if self.names.is_empty() && self.is_voice() {
+            return Ok(Manifest::built_in().of_profile(Set::Voice).collect());
+        }
         if self.names.is_empty() {
             return weights::wanted_by(&settings.config);
         }
@@ -146,7 +156,7 @@ fn ls(context: &Context) -> Result<(), Failure> {
     let rows: Vec<Vec<String>> = models
         .iter()
         .map(|model| {
-            let profiles: Vec<&str> = model.profiles.iter().map(|p| profile_name(*p)).collect();
+            let profiles: Vec<&str> = model.profiles.iter().map(|set| set.as_str()).collect();
             vec![
                 model.name.clone(),
                 model.role.to_string(),
@@ -166,13 +176,6 @@ fn ls(context: &Context) -> Result<(), Failure> {
     let line = format!("in {}", library.dir().display());
     context.out.line(&line)?;
     Ok(())
-}
-
-fn profile_name(profile: Profile) -> &'static str {
-    match profile {
-        Profile::Default => "default",
-        Profile::Small => "small",
-    }
 }
 
 fn files(library: &Library, model: &Model) -> Vec<serde_json::Value> {

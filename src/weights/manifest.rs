@@ -24,10 +24,41 @@ pub struct Model {
     pub role: Role,
     /// An SPDX expression.
     pub licence: String,
-    /// The profiles that want it. None: only fetched when named.
-    pub profiles: Vec<Profile>,
+    /// The sets that it belongs to. None: only fetched when named.
+    pub profiles: Vec<Set>,
     #[serde(rename = "file")]
     pub files: Vec<ModelFile>,
+}
+
+/// Models that are fetched together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Set {
+    /// What the profile of that name in the settings needs.
+    Default,
+    Small,
+    /// What hears and speaks, beside either.
+    Voice,
+}
+
+impl Set {
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Default => "default",
+            Self::Small => "small",
+            Self::Voice => "voice",
+        }
+    }
+}
+
+impl From<Profile> for Set {
+    fn from(profile: Profile) -> Self {
+        match profile {
+            Profile::Default => Self::Default,
+            Profile::Small => Self::Small,
+        }
+    }
 }
 
 /// What a model does.
@@ -36,6 +67,10 @@ pub struct Model {
 pub enum Role {
     LanguageModel,
     Embedding,
+    SpeechToText,
+    VoiceActivity,
+    EndOfTurn,
+    TextToSpeech,
 }
 
 impl fmt::Display for Role {
@@ -43,6 +78,10 @@ impl fmt::Display for Role {
         f.write_str(match self {
             Self::LanguageModel => "language model",
             Self::Embedding => "embedding",
+            Self::SpeechToText => "speech to text",
+            Self::VoiceActivity => "voice activity",
+            Self::EndOfTurn => "end of turn",
+            Self::TextToSpeech => "text to speech",
         })
     }
 }
@@ -106,6 +145,8 @@ pub struct Conversion {
 pub enum Recipe {
     /// MiniLM-L6 from safetensors to ONNX.
     MinilmOnnx,
+    /// An English Whisper from CTranslate2 to whisper.cpp, with the vocabulary beside it.
+    WhisperGgml,
 }
 
 impl Manifest {
@@ -125,8 +166,9 @@ impl Manifest {
         self.models.iter().find(|model| model.name == name)
     }
 
-    /// What a profile needs.
-    pub fn of_profile(&self, profile: Profile) -> impl Iterator<Item = &Model> {
+    /// What belongs to a set.
+    pub fn of_profile(&self, set: impl Into<Set>) -> impl Iterator<Item = &Model> {
+        let profile = set.into();
         self.models
             .iter()
             .filter(move |model| model.profiles.contains(&profile))
@@ -220,6 +262,21 @@ mod tests {
                 .collect();
             assert_eq!(roles, [Role::LanguageModel, Role::Embedding], "{profile:?}");
         }
+    }
+
+    #[test]
+    fn the_voice_has_ears_a_mouth_and_manners() {
+        let roles: Vec<Role> = Manifest::built_in()
+            .of_profile(Set::Voice)
+            .map(|model| model.role)
+            .collect();
+        let wanted = [
+            Role::SpeechToText,
+            Role::VoiceActivity,
+            Role::EndOfTurn,
+            Role::TextToSpeech,
+        ];
+        assert_eq!(roles, wanted);
     }
 
     #[test]

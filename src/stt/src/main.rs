@@ -1,0 +1,93 @@
+//! A whisper.cpp worker: sound in, text out, over a Unix socket.
+//!
+//! It is a process of its own because whisper.cpp may abort and carries a ggml that must not meet
+//! llama.cpp's. One connection is one utterance: a request comes, the transcript goes back, and a caller who
+//! hangs up meanwhile has cancelled. It says `listening unix://PATH` on standard output and ends when its
+//! standard input closes, so it does not outlive who started it. It knows nothing of the daemon.
+
+mod args;
+mod connection;
+mod engine;
+mod guard;
+mod queue;
+mod wire;
+
+use std::{
+    io::{self, Read, Write},
+    os::unix::net::UnixListener,
+    process::ExitCode,
+    sync::Arc,
+    thread,
+};
+
+use clap::Parser;
+
+use args::Args;
+use engine::Engine;
+use queue::Queue;
+
+fn main() -> ExitCode {
+    match run(Args::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("griot-stt: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: Args) -> Result<(), Box<dyn std::error::Error>> {
+    whisper_rs::install_logging_hooks();
+    let socket = &args.socket;
+    let failed =
+        |doing: &str, error: io::Error| format!("cannot {doing} {}: {error}", socket.display());
+    match std::fs::remove_file(socket) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(failed("remove the old socket", error).into()),
+    }
+    // Before the model, which takes a moment: who connects meanwhile waits.
+    let listener = UnixListener::bind(socket).map_err(|error| failed("listen at", error))?;
+    let engine = Engine::load(&args.model, args.threads())?;
+    let queue = Arc::new(Queue::default());
+    thread::Builder::new()
+        .name("transcribe".to_owned())
+        .spawn({
+            let queue = Arc::clone(&queue);
+            move || {
+                let _end = EndTogether;
+                engine.serve(&queue);
+            }
+        })?;
+    if args.stop_on_stdin_eof {
+        let socket = socket.clone();
+        thread::Builder::new()
+            .name("stdin".to_owned())
+            .spawn(move || {
+                let mut input = io::stdin().lock();
+                let mut bytes = [0; 256];
+                while matches!(input.read(&mut bytes), Ok(count) if count > 0) {}
+                let _ = std::fs::remove_file(&socket);
+                // What is being worked on has nobody left who waits for it.
+                std::process::exit(0);
+            })?;
+    }
+    println!("listening unix://{}", socket.display());
+    io::stdout().flush()?;
+    for stream in listener.incoming() {
+        // A connection that failed before it was taken is its caller's loss alone.
+        let Ok(stream) = stream else { continue };
+        connection::serve(stream, &queue);
+    }
+    Ok(())
+}
+
+/// Ends the process with the thread that holds it: a worker without its engine must not seem to listen.
+struct EndTogether;
+
+impl Drop for EndTogether {
+    fn drop(&mut self) {
+        eprintln!("griot-stt: the engine's thread ended");
+        std::process::exit(70);
+    }
+}

@@ -1,0 +1,122 @@
+//! What waits for the engine. What counts goes before looks, and of the looks the oldest.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+        mpsc::SyncSender,
+    },
+};
+
+use crate::wire::{Header, Reply};
+
+/// Utterances that wait at most, of all callers.
+const WAITING: usize = 64;
+
+/// One utterance.
+pub struct Job {
+    pub header: Header,
+    pub samples: Vec<f32>,
+    /// Set when its caller has gone.
+    pub gone: Arc<AtomicBool>,
+    /// Has room for the one reply.
+    pub reply: SyncSender<Reply>,
+}
+
+impl Job {
+    pub fn is_cancelled(&self) -> bool {
+        self.gone.load(Ordering::Relaxed)
+    }
+}
+
+#[derive(Default)]
+pub struct Queue {
+    /// Held for a push or a pop.
+    waiting: Mutex<VecDeque<Job>>,
+    pushed: Condvar,
+}
+
+impl Queue {
+    /// Takes the job in.
+    ///
+    /// # Errors
+    /// The job back, when too many wait.
+    pub fn push(&self, job: Job) -> Result<(), Job> {
+        let mut waiting = self.lock();
+        waiting.retain(|job| !job.is_cancelled());
+        if waiting.len() >= WAITING {
+            return Err(job);
+        }
+        waiting.push_back(job);
+        drop(waiting);
+        self.pushed.notify_one();
+        Ok(())
+    }
+
+    /// The next one that somebody still waits for.
+    pub fn pop(&self) -> Job {
+        let mut waiting = self.lock();
+        loop {
+            waiting.retain(|job| !job.is_cancelled());
+            let first = waiting.iter().position(|job| !job.header.partial);
+            if let Some(job) = waiting.remove(first.unwrap_or(0)) {
+                return job;
+            }
+            waiting = self
+                .pushed
+                .wait(waiting)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Job>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::sync_channel;
+
+    use super::*;
+
+    fn job(name: &str, partial: bool) -> Job {
+        Job {
+            header: Header {
+                partial,
+                prompt: Some(name.to_owned()),
+                ..Header::default()
+            },
+            samples: Vec::new(),
+            gone: Arc::default(),
+            reply: sync_channel(1).0,
+        }
+    }
+
+    #[test]
+    fn what_counts_goes_first_and_what_is_cancelled_not_at_all() {
+        let queue = Queue::default();
+        let gone = job("gone", false);
+        gone.gone.store(true, Ordering::Relaxed);
+        for job in [
+            job("look", true),
+            gone,
+            job("first", false),
+            job("second", false),
+        ] {
+            assert!(queue.push(job).is_ok());
+        }
+        let order = [(); 3].map(|()| queue.pop().header.prompt.unwrap());
+        assert_eq!(order, ["first", "second", "look"]);
+    }
+
+    #[test]
+    fn it_is_bounded() {
+        let queue = Queue::default();
+        for _ in 0..WAITING {
+            assert!(queue.push(job("one", true)).is_ok());
+        }
+        assert!(queue.push(job("one more", false)).is_err());
+    }
+}
