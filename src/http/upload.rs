@@ -164,6 +164,13 @@ async fn receive(
     mut field: Field<'_>,
     between_parts: &AtomicU64,
 ) -> Result<Upload, Problem> {
+    // A plain form value is a slip (curl's `file=x` for `file=@x`), which would become a document.
+    if field.file_name().is_none() && field.content_type().is_none() {
+        return Err(Problem::new(
+            Code::InvalidValue,
+            "the field `file` is a plain value, not a file; with curl, write -F file=@PATH",
+        ));
+    }
     let name = field.file_name().unwrap_or_default().to_owned();
     let mut upload = state
         .library()

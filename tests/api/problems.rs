@@ -152,6 +152,7 @@ async fn wrong_requests() {
         a_file.clone(),
         part("name=\"file\"; filename=\"a.txt\"", "") + "--X--\r\n",
         part("name=\"data\"", "x") + "--X--\r\n",
+        part("name=\"file\"", "a value") + "--X--\r\n",
         a_file.clone() + &part("name=\"collection\"", "a b") + "--X--\r\n",
         a_file.clone() + &part("name=\"metadata\"", "{") + "--X--\r\n",
         a_file.clone() + &part("name=\"metadata\"", "[]") + "--X--\r\n",
