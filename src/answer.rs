@@ -16,12 +16,15 @@ pub mod sentence;
 pub mod support;
 pub mod words;
 
+mod choose;
 mod condense;
 mod generate;
 mod prompt;
+mod reply;
 mod retrieve;
 #[cfg(test)]
 mod tests;
+mod write;
 
 use std::{pin::Pin, sync::Arc, time::Duration};
 

@@ -293,7 +293,7 @@ impl Default for AnswerConfig {
             top_k: 8,
             evidence_tokens: 520,
             max_answer_tokens: 256,
-            threshold: 0.05,
+            threshold: 0.1,
         }
     }
 }

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::{
     AnswerError, Answerer, Ask,
-    generate::{object_of, read},
+    reply::{object_of, read},
     retrieve::note,
     words::content_words,
 };

@@ -8,6 +8,7 @@ use std::ops::Range;
 
 use unicode_normalization::UnicodeNormalization;
 
+use super::sentence::sentences;
 use crate::domain::unseen::is_unseen;
 
 /// Of a quotation that is not found whole, at least this share must stand in one piece.
@@ -97,6 +98,70 @@ pub fn locate(quotation: &str, text: &str) -> Option<Range<usize>> {
         debug_assert!(at + length <= wanted.len());
         there[from].bytes.start..there[from + length - 1].bytes.end
     })
+}
+
+/// Words, and letters in them, from which on a beginning points at one place.
+const POINTS_WORDS: usize = 5;
+const POINTS_LETTERS: usize = 16;
+
+/// Of texts, the one that `beginning` is copied from and where it stands there, when that is beyond
+/// doubt: its whole words stand there once and nowhere else. The last word may be cut short, so it does
+/// not count.
+///
+/// ```
+/// # use griot::answer::quote::only_place;
+/// let texts = ["Rent is due on the first of May.", "Rent is due on the second of May."];
+/// assert_eq!(only_place("Rent is due on the fir", texts), None);
+/// assert_eq!(only_place("Rent is due on the second o", texts), Some((1, 0..25)));
+/// ```
+#[must_use]
+pub fn only_place<'t>(
+    beginning: &str,
+    texts: impl IntoIterator<Item = &'t str>,
+) -> Option<(usize, Range<usize>)> {
+    let mut wanted = words(beginning);
+    wanted.pop();
+    let letters: usize = wanted.iter().map(|word| word.folded.chars().count()).sum();
+    if wanted.len() < POINTS_WORDS || letters < POINTS_LETTERS {
+        return None;
+    }
+    let mut only = None;
+    for (index, text) in texts.into_iter().enumerate() {
+        let there = words(text);
+        for run in there.windows(wanted.len()) {
+            if run.iter().zip(&wanted).all(|(a, b)| a.folded == b.folded) {
+                let bytes = run[0].bytes.start..run[run.len() - 1].bytes.end;
+                if only.replace((index, bytes)).is_some() {
+                    return None;
+                }
+            }
+        }
+    }
+    only
+}
+
+/// Bytes of the longest sentence that is quoted whole for the sake of a part of it.
+const MAX_SENTENCE: usize = 600;
+
+/// `range` of `text` grown to the sentences it touches; `None` when they are longer than a reader would
+/// take for a quotation (a table, a list without full stops).
+///
+/// ```
+/// # use griot::answer::quote::whole_sentences;
+/// let text = "It opened in 1932. John Lane, the mayor, opened it. It carries eight lanes.";
+/// let range = whole_sentences(30..39, text).unwrap();
+/// assert_eq!(&text[range], "John Lane, the mayor, opened it.");
+/// ```
+#[must_use]
+pub fn whole_sentences(range: Range<usize>, text: &str) -> Option<Range<usize>> {
+    let sentences = sentences(text);
+    let touched =
+        |sentence: &&Range<usize>| sentence.end > range.start && sentence.start < range.end;
+    let first = sentences.iter().find(touched);
+    let last = sentences.iter().rfind(touched);
+    let start = first.map_or(range.start, |first| first.start.min(range.start));
+    let end = last.map_or(range.end, |last| last.end.max(range.end));
+    (end - start <= MAX_SENTENCE).then_some(start..end)
 }
 
 /// The longest run of equal words: where it begins in `a`, where in `b`, and its length.

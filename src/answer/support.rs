@@ -203,8 +203,14 @@ impl Signals {
     /// The estimated probability that the quotation supports a right answer.
     #[must_use]
     pub fn probability(&self) -> f32 {
+        1.0 / (1.0 + (-self.log_odds()).exp())
+    }
+
+    /// The natural logarithm of that probability's odds.
+    #[must_use]
+    pub fn log_odds(&self) -> f32 {
         let w = &WEIGHTS;
-        let sum = w.bias
+        w.bias
             + w.near_quote * self.near_quote.unwrap_or(NEAR_QUOTE_MEAN)
             + w.near_passage * self.near_passage.unwrap_or(NEAR_PASSAGE_MEAN)
             + w.lacking_in_passage * self.lacking_in_passage
@@ -217,8 +223,7 @@ impl Signals {
             + w.contrast * self.contrast
             + w.length * self.length
             + w.pairs * self.pairs
-            + w.verdict * (self.verdict.unwrap_or(VERDICT_MEAN) - VERDICT_MEAN);
-        1.0 / (1.0 + (-sum).exp())
+            + w.verdict * (self.verdict.unwrap_or(VERDICT_MEAN) - VERDICT_MEAN)
     }
 }
 

@@ -218,7 +218,7 @@ async fn answers_with_a_proven_quotation() {
     assert!(answer.supported && answer.degraded.is_empty());
     assert_eq!(
         answer.citations[0].quote,
-        "Rent is payable on the first day of each calendar month"
+        "Rent is payable on the first day of each calendar month."
     );
     assert_eq!(answer.citations[0].document, "lease.txt");
     assert_eq!(answer.model.as_deref(), Some("scripted"));
@@ -263,20 +263,46 @@ async fn the_stream_adds_up_to_the_answer() {
 
 #[tokio::test]
 async fn a_quotation_that_stands_nowhere_is_not_shown() {
-    let world = World::new().await;
-    world.script(
-        "Cats must be kept on a lead at all times of day",
-        Some("yes"),
-        "On a lead.",
-    );
-    let answer = world.ask("Are dogs allowed on a lead?").await;
+    let invented = "Cats must be kept on a lead at all times of day";
+    // The document's own nearest sentence is judged in its place, and refused …
+    let world = World::with(AnswerConfig {
+        threshold: 1.1,
+        ..AnswerConfig::default()
+    })
+    .await;
+    world.script(invented, Some("yes"), "On a lead.");
+    let answer = world.ask("Are dogs allowed?").await;
     assert_eq!(answer.answer, NOT_IN_DOCUMENTS);
     assert!(!answer.supported && answer.citations.is_empty());
     assert!(
         !answer.evidence.is_empty(),
         "the nearest passages are shown"
     );
-    assert_eq!(world.model.requests().len(), 1, "nothing more is asked");
+
+    // … or quoted.
+    let world = World::new().await;
+    world.script(invented, Some("yes"), "Yes.");
+    let answer = world.ask("Are dogs allowed in the garden?").await;
+    assert_eq!(answer.citations[0].quote, "Dogs are allowed in the garden.");
+    assert_proven(&world, &answer);
+}
+
+#[tokio::test]
+async fn the_model_is_stopped_when_it_is_plain_what_it_copies() {
+    let world = World::new().await;
+    world
+        .model
+        .push(Script::text(r#"{"quote": "Rent is payable on the first day and so"#).hang());
+    world
+        .model
+        .push(Script::text(r#"{"answer": "On the first day."}"#));
+    let answer = world.ask("When is the rent payable?").await;
+    assert_eq!(
+        answer.citations[0].quote,
+        "Rent is payable on the first day of each calendar month."
+    );
+    assert_eq!(world.model.cancelled(), 1);
+    assert_proven(&world, &answer);
 }
 
 #[tokio::test]
@@ -329,13 +355,13 @@ async fn names_and_numbers_of_the_models_own_are_cut() {
     let answer = world.ask("When is the rent payable?").await;
     assert_eq!(
         answer.answer,
-        "Rent of … In the document's words: “Rent is payable on the first day of each calendar month” [1]"
+        "Rent of … In the document's words: “Rent is payable on the first day of each calendar month.” [1]"
     );
     world.script(quote, None, "900 euros.");
     let answer = world.ask("When is the rent payable?").await;
     assert_eq!(
         answer.answer,
-        "“Rent is payable on the first day of each calendar month” [1]"
+        "“Rent is payable on the first day of each calendar month.” [1]"
     );
 }
 
@@ -367,7 +393,7 @@ async fn a_model_that_breaks_in_the_middle_leaves_the_quotation() {
     assert_eq!(answer.degraded, [Component::LanguageModel]);
     assert_eq!(
         answer.answer,
-        "Yes they … In the document's words: “Dogs are allowed in the garden” [1]"
+        "Yes they … In the document's words: “Dogs are allowed in the garden.” [1]"
     );
     assert_proven(&world, &answer);
 }
