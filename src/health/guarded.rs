@@ -17,6 +17,11 @@ use crate::{
 /// 256-token chunk was measured to take on one core (MiniLM-L6 in rten, 60 ms).
 const PER_TEXT: Duration = Duration::from_secs(1);
 
+/// How many times longer passages may take than a question: they give way to everything, and while
+/// answers are written there is next to nothing left for them. That the embedder hangs is found out by
+/// questions and probes.
+const GIVING_WAY: u32 = 20;
+
 /// Implements the port `P` with every method through the gate.
 ///
 /// ```
@@ -112,7 +117,11 @@ impl Embedder for Guarded<dyn Embedder> {
         kind: EmbedKind,
     ) -> Result<Vec<Embedding>, PortError> {
         let texts_count = u32::try_from(texts.len()).unwrap_or(u32::MAX);
-        let limit = self.gate.limits().first + PER_TEXT.saturating_mul(texts_count);
+        let usual = self.gate.limits().first + PER_TEXT.saturating_mul(texts_count);
+        let limit = match kind {
+            EmbedKind::Query => usual,
+            EmbedKind::Passage => usual * GIVING_WAY,
+        };
         self.gate.call(limit, self.inner.embed(texts, kind)).await
     }
 }

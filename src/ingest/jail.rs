@@ -22,6 +22,7 @@ use std::{
     fs::File,
     os::unix::process::ExitStatusExt,
     path::PathBuf,
+    pin::pin,
     process::{ExitStatus, Stdio},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -48,6 +49,10 @@ use frames::{Broken, Heard, Outcome};
 /// has nothing else to wait for: its one file is on the disk.
 const WALL_PER_CPU: u32 = 4;
 
+/// How many times that long is waited for a child that wants the processor and does not get it: its
+/// work is bounded by the kernel, which counts only what it got.
+const STARVED_WAITS: u32 = 10;
+
 /// Bytes of the child's standard error that are read, for telling one death from another. Then the pipe
 /// is closed.
 const MAX_STDERR: u64 = 16 * 1024;
@@ -61,7 +66,8 @@ const BLOCK: usize = 256 * 1024;
 /// How much of the machine one child may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Confinement {
-    /// CPU time, in whole seconds; the wall-clock deadline is four times as long.
+    /// CPU time, in whole seconds; the wall-clock deadline is four times as long, and longer for a child
+    /// that is kept from working.
     pub timeout: Duration,
     /// Bytes of address space, the program itself included.
     pub memory_bytes: u64,
@@ -187,6 +193,7 @@ impl Extractor {
             Heard::Progress(told) => progress(told),
             Heard::Note(note) => self.note(note),
         };
+        let pid = child.id();
         // All of it under one deadline, its end too: a child may close its output and live on.
         let reading = async {
             let frames = async {
@@ -199,8 +206,7 @@ impl Extractor {
             let (read, stderr, ()) = tokio::join!(frames, collect(stderr), feed(feeding));
             (read, stderr, child.wait().await)
         };
-        let ended = tokio::time::timeout(self.confinement.timeout * WALL_PER_CPU, reading).await;
-        let Ok((outcome, stderr, status)) = ended else {
+        let Some((outcome, stderr, status)) = self.in_time(pid, reading).await else {
             // `kill` also waits, so that no zombie stays.
             if let Err(error) = child.kill().await {
                 tracing::warn!(%error, "a reader that took too long could not be killed");
@@ -215,6 +221,21 @@ impl Extractor {
                 Err(self.died(status, &stderr, &broken))
             }
         }
+    }
+
+    /// What `reading` came to, or `None` when the child was given its time and more.
+    async fn in_time<T>(&self, pid: Option<u32>, reading: impl Future<Output = T>) -> Option<T> {
+        let mut reading = pin!(reading);
+        for _ in 0..STARVED_WAITS {
+            let wait = self.confinement.timeout * WALL_PER_CPU;
+            if let Ok(ended) = tokio::time::timeout(wait, &mut reading).await {
+                return Some(ended);
+            }
+            if !pid.is_some_and(wants_the_processor) {
+                break;
+            }
+        }
+        None
     }
 
     /// Logs, the first time, what the child could not deny itself.
@@ -287,6 +308,14 @@ impl Extractor {
             ),
         )
     }
+}
+
+/// Whether a process works or waits for its turn, rather than for something that may never come
+/// (proc(5): the state stands behind the name in parentheses).
+fn wants_the_processor(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(')')
+        .is_some_and(|(_, rest)| rest.trim_start().starts_with('R'))
 }
 
 /// Writes a password and the document it opens to the child. One that ends before it has read them says
