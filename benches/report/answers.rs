@@ -81,6 +81,8 @@ pub async fn run(args: &Args) -> Result<Option<Section>, Box<dyn Error>> {
         // What is judged are answers; a machine busy with other work shall not turn them into lesser ones.
         ("GRIOT__LLM__FIRST_TOKEN_TIMEOUT_S", "600".to_owned()),
         ("GRIOT__LLM__TOKEN_TIMEOUT_S", "300".to_owned()),
+        // The log then has the signals of every decision, for scripts/fit_support.py.
+        ("GRIOT__LOG__LEVEL", "info,griot::answer=debug".to_owned()),
     ];
     let daemon = Daemon::start(
         args.models.as_deref(),

@@ -23,6 +23,9 @@ pub struct Args {
     /// Leave out the questions about the sample documents
     #[arg(long)]
     pub no_samples: bool,
+    /// Ask about the articles that the decision was fitted on, not about the others: to fit it again
+    #[arg(long)]
+    pub fitted: bool,
     /// Seed of the choice of questions
     #[arg(long, default_value_t = 20_261_121)]
     pub seed: u64,

@@ -104,7 +104,7 @@ impl Plan {
         let titles: BTreeSet<&str> = squad.paragraphs.iter().map(|p| p.title.as_str()).collect();
         let asked: Vec<&str> = titles
             .into_iter()
-            .filter(|title| !FITTED_ON.contains(title))
+            .filter(|title| FITTED_ON.contains(title) == args.fitted)
             .collect();
         let half = asked.len() / 2;
         let shuffled = dice.choose(asked, usize::MAX);
