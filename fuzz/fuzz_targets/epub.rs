@@ -1,0 +1,14 @@
+//! What is inside an EPUB.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(init: griot_fuzz::begin(), |bytes: &[u8]| {
+    const PARTS: [&str; 5] = [
+        "mimetype",
+        "META-INF/container.xml",
+        "OEBPS/content.opf",
+        "OEBPS/toc.ncx",
+        "OEBPS/chapter1.xhtml",
+    ];
+    griot_fuzz::read(&griot_fuzz::package(bytes, &PARTS), "x.epub");
+});

@@ -1,0 +1,10 @@
+//! What a child says to the daemon.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(init: griot_fuzz::begin(), |bytes: &[u8]| {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .expect("a runtime without drivers");
+    runtime.block_on(griot_fuzz::ingest::jail::read_frames(&[b"GRIOTEX1", bytes].concat()));
+});
