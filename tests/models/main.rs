@@ -4,6 +4,7 @@
 mod answer;
 mod daemon;
 mod documents;
+mod injection;
 mod reindex;
 mod weights;
 mod worker;
