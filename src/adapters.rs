@@ -2,5 +2,8 @@
 
 pub mod edge;
 pub mod embed_local;
+pub mod hearing;
 pub mod ollama;
 pub mod qdrant;
+pub mod speech;
+pub mod whisper;

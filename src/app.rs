@@ -1,6 +1,7 @@
 //! The one place where everything is put together: settings → adapters → guarded ports → services →
 //! what the HTTP edge needs. The only module that names an adapter.
 
+mod engines;
 mod generations;
 
 use std::{
@@ -47,6 +48,8 @@ const EMBED_LIMIT: Duration = Duration::from_secs(30);
 pub struct App {
     state: http::State,
     board: Arc<Board>,
+    /// Where the transcriber listens, if not in the home.
+    _socket: Option<tempfile::TempDir>,
     /// Holds the home folder until this value is dropped, after every task has ended.
     _lock: File,
 }
@@ -122,6 +125,7 @@ impl App {
         let opened = reindex::open(&catalog, &*places, &config.embed.model).await?;
         let index = Arc::clone(&opened.index);
         let model = language_model(&loaded, &board, &shutdown)?;
+        let voices = engines::start(&loaded, &board, &shutdown)?;
 
         let library = Library::start(LibraryParts {
             catalog: Arc::clone(&catalog),
@@ -147,6 +151,7 @@ impl App {
             library,
             reindex,
             answerer,
+            engines: voices.engines,
             board: Arc::clone(&board),
             catalog,
             server: config.server.clone(),
@@ -162,6 +167,7 @@ impl App {
         Ok(Self {
             state,
             board,
+            _socket: voices.socket,
             _lock: lock,
         })
     }

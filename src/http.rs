@@ -42,6 +42,7 @@ use crate::{
     domain::Collection,
     health::Board,
     ingest::{Library, Reindex},
+    ports::Engines,
 };
 pub use local::{LOCAL_KEY_FILE, LOCAL_KEY_HEADER, LocalKey};
 pub use problem::{Code, Problem};
@@ -58,6 +59,7 @@ pub struct Parts {
     pub library: Arc<Library>,
     pub reindex: Arc<Reindex>,
     pub answerer: Arc<Answerer>,
+    pub engines: Engines,
     pub board: Arc<Board>,
     pub catalog: Arc<Catalog>,
     pub server: ServerConfig,
@@ -123,6 +125,10 @@ impl State {
 
     fn answerer(&self) -> &Arc<Answerer> {
         &self.0.parts.answerer
+    }
+
+    fn engines(&self) -> &Engines {
+        &self.0.parts.engines
     }
 
     fn board(&self) -> &Arc<Board> {

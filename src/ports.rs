@@ -5,6 +5,7 @@
 //! case, never from its message.
 
 pub mod embedder;
+pub mod engines;
 pub mod fakes;
 pub mod hearing;
 pub mod index;
@@ -16,6 +17,7 @@ pub mod vector_store;
 use std::time::Duration;
 
 pub use embedder::{EmbedKind, Embedder};
+pub use engines::Engines;
 pub use hearing::{Hearing, TurnEnd, VoiceActivity};
 pub use index::{Beside, Found, Generations, Index, Pair};
 pub use language_model::{

@@ -388,6 +388,10 @@ impl Slot {
         self.update(|row| {
             row.latency = Some(latency);
             row.unable = false;
+            // It was not wanted because something was missing, which has come since.
+            if row.process == Process::Off {
+                row.process = Process::None;
+            }
         });
     }
 
@@ -446,6 +450,14 @@ impl Slot {
     pub fn missing(&self, what_to_do: &str) {
         self.update(|row| {
             row.process = Process::Missing;
+            row.last_error = Some(what_to_do.to_owned());
+        });
+    }
+
+    /// It is not there and need not be: nothing counts it as missing. `what_to_do` is for who wants it.
+    pub fn unwanted(&self, what_to_do: &str) {
+        self.update(|row| {
+            row.process = Process::Off;
             row.last_error = Some(what_to_do.to_owned());
         });
     }

@@ -6,10 +6,11 @@ use async_trait::async_trait;
 
 use super::gate::Gate;
 use crate::{
-    domain::{ChunkKey, DocumentId, EmbedderIdentity, Embedding},
+    domain::{ChunkKey, DocumentId, EmbedderIdentity, Embedding, Pcm},
     ports::{
-        ChatRequest, ChatStream, EmbedKind, Embedder, Filter, LanguageModel, Point, PortError,
-        ScoredPoint, SearchRequest, VectorStore,
+        ChatRequest, ChatStream, Clause, EmbedKind, Embedder, Filter, LanguageModel, Point,
+        PortError, ScoredPoint, SearchRequest, Synthesizer, Transcriber, Transcript, Utterance,
+        VectorStore, Voice,
     },
 };
 
@@ -134,5 +135,35 @@ impl LanguageModel for Guarded<dyn LanguageModel> {
 
     async fn chat(&self, request: ChatRequest) -> Result<ChatStream, PortError> {
         self.gate.stream(self.inner.chat(request)).await
+    }
+}
+
+#[async_trait]
+impl Transcriber for Guarded<dyn Transcriber> {
+    fn name(&self) -> String {
+        self.inner.name()
+    }
+
+    fn languages(&self) -> Vec<String> {
+        self.inner.languages()
+    }
+
+    async fn transcribe(&self, utterance: Utterance) -> Result<Transcript, PortError> {
+        let limit = self.gate.limits().first;
+        self.gate
+            .call(limit, self.inner.transcribe(utterance))
+            .await
+    }
+}
+
+#[async_trait]
+impl Synthesizer for Guarded<dyn Synthesizer> {
+    fn voices(&self) -> Vec<Voice> {
+        self.inner.voices()
+    }
+
+    async fn speak(&self, clause: Clause) -> Result<Pcm, PortError> {
+        let limit = self.gate.limits().first;
+        self.gate.call(limit, self.inner.speak(clause)).await
     }
 }

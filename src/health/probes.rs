@@ -14,8 +14,12 @@ use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::gate::Gate;
-use crate::ports::{
-    ChatRequest, EmbedKind, Embedder, Filter, LanguageModel, Message, PortError, Role, VectorStore,
+use crate::{
+    domain::audio::LISTEN_RATE,
+    ports::{
+        ChatRequest, Clause, EmbedKind, Embedder, Filter, LanguageModel, Message, PortError, Role,
+        Synthesizer, Transcriber, Utterance, VectorStore,
+    },
 };
 
 /// A suspect part is probed this often at least, so that it does not stay under suspicion for long.
@@ -154,6 +158,30 @@ pub fn one_vector(embedder: Arc<dyn Embedder>) -> Check {
                 .await
                 .map(drop)
         })
+    })
+}
+
+/// A probe's work for a transcriber: a tenth of a second of silence.
+#[must_use]
+pub fn one_silence(transcriber: Arc<dyn Transcriber>) -> Check {
+    Box::new(move || {
+        let transcriber = Arc::clone(&transcriber);
+        Box::pin(async move {
+            let silence = vec![0.0; LISTEN_RATE as usize / 10];
+            transcriber
+                .transcribe(Utterance::new(silence))
+                .await
+                .map(drop)
+        })
+    })
+}
+
+/// A probe's work for a synthesizer: one word.
+#[must_use]
+pub fn one_word(synthesizer: Arc<dyn Synthesizer>) -> Check {
+    Box::new(move || {
+        let synthesizer = Arc::clone(&synthesizer);
+        Box::pin(async move { synthesizer.speak(Clause::new("Yes.")).await.map(drop) })
     })
 }
 

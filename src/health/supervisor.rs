@@ -1,7 +1,7 @@
 //! A child process that is kept running: started, watched, restarted, and stopped with the daemon.
 //!
 //! The child says on its standard output, in a line of its own, where it listens:
-//! `listening http://127.0.0.1:PORT`. It holds the reading end of a pipe as standard input and ends
+//! `listening http://127.0.0.1:PORT`, or `listening unix:///PATH`. It holds the reading end of a pipe as standard input and ends
 //! when that closes, so it never outlives the daemon, however the daemon ends. Its environment is
 //! reduced to what programs need to run; keys of the daemon are not in it. What it writes to standard
 //! error goes to the log at debug level, and its last line is named as the cause when it ends.
@@ -70,6 +70,7 @@ pub struct ChildSpec {
     start_limit: Duration,
     stop_limit: Duration,
     look_again: Duration,
+    optional: bool,
 }
 
 impl ChildSpec {
@@ -86,6 +87,7 @@ impl ChildSpec {
             start_limit: Duration::from_secs(20),
             stop_limit: Duration::from_secs(3),
             look_again: Duration::from_secs(10),
+            optional: false,
         }
     }
 
@@ -139,6 +141,13 @@ impl ChildSpec {
     #[must_use]
     pub fn look_again(mut self, every: Duration) -> Self {
         self.look_again = every;
+        self
+    }
+
+    /// What it needs may be missing without anybody minding: the board then shows it as off.
+    #[must_use]
+    pub fn optional(mut self) -> Self {
+        self.optional = true;
         self
     }
 
@@ -222,7 +231,13 @@ impl Supervisor {
     ) -> watch::Receiver<Option<Url>> {
         let (url, receiver) = watch::channel(None);
         // Before the task runs: readiness must not be seen without it.
-        slot.starting();
+        if spec.optional
+            && let Err(what_to_do) = spec.program()
+        {
+            slot.unwanted(&what_to_do);
+        } else {
+            slot.starting();
+        }
         let supervisor = Self {
             spec,
             slot,
@@ -239,7 +254,11 @@ impl Supervisor {
         loop {
             let wait = match self.spec.program() {
                 Err(what_to_do) => {
-                    self.slot.missing(&what_to_do);
+                    if self.spec.optional {
+                        self.slot.unwanted(&what_to_do);
+                    } else {
+                        self.slot.missing(&what_to_do);
+                    }
                     self.spec.look_again
                 }
                 Ok(program) => {
@@ -412,7 +431,7 @@ enum RunEnd {
     Cancelled,
 }
 
-/// Reads up to the line that says where the child listens. Only a loopback address is believed. None
+/// Reads up to the line that says where the child listens. Only a loopback address and a path are believed. None
 /// when the output ends before.
 async fn read_url(stdout: &mut BufReader<ChildStdout>) -> Option<Url> {
     while let Some(line) = next_line(stdout, LINE).await {
@@ -425,6 +444,9 @@ async fn read_url(stdout: &mut BufReader<ChildStdout>) -> Option<Url> {
 
 fn listening(line: &str) -> Option<Url> {
     let url = Url::parse(line.strip_prefix("listening ")?.trim()).ok()?;
+    if url.scheme() == "unix" {
+        return (!url.has_host() && url.path().len() > 1).then_some(url);
+    }
     let host: std::net::IpAddr = url.host_str()?.trim_matches(['[', ']']).parse().ok()?;
     (url.scheme() == "http" && host.is_loopback() && url.port().is_some()).then_some(url)
 }

@@ -16,7 +16,13 @@ use griot::{
         extract::{Engine, ExtractError, Extracted, ExtractedPage, Progress},
         reindex,
     },
-    ports::fakes::{Gate, HashEmbedder, MemoryGenerations, Script, ScriptedModel},
+    ports::{
+        Engines,
+        fakes::{
+            Gate, HashEmbedder, LoudnessHearing, MemoryGenerations, Script, ScriptedModel,
+            ScriptedTranscriber, ScriptedTurnEnd, ToneVoice,
+        },
+    },
     shutdown::{DRAIN, Shutdown},
     telemetry,
 };
@@ -33,6 +39,10 @@ pub const LEASE: &str = "The flat has two rooms and a kitchen. Rent is payable o
 pub const QUOTE: &str = "Rent is payable on the first day of each calendar month";
 pub const QUESTION: &str = "When is rent payable?";
 pub const ANSWER: &str = "Rent is payable on the first day of each month.";
+
+/// What is heard in any sound.
+#[allow(dead_code, reason = "read by tests/api, not by tests/cli")]
+pub const SAID: &str = "When is rent due?";
 
 /// Settings of one test's daemon.
 pub struct Settings {
@@ -67,6 +77,10 @@ pub struct TestApp {
     pub library: Arc<Library>,
     pub model: Arc<ScriptedModel>,
     pub embedder: Arc<HashEmbedder>,
+    #[allow(dead_code, reason = "read by tests/api, not by tests/cli")]
+    pub transcriber: Arc<ScriptedTranscriber>,
+    #[allow(dead_code, reason = "read by tests/api, not by tests/cli")]
+    pub voice: Arc<ToneVoice>,
     #[allow(dead_code, reason = "read by tests/api, not by tests/cli")]
     pub generations: Arc<MemoryGenerations>,
     #[allow(dead_code, reason = "read by tests/cli, which shares this file")]
@@ -185,10 +199,20 @@ impl TestApp {
         })
         .unwrap();
         let board = Board::new();
+        let transcriber = Arc::new(ScriptedTranscriber::answering(|heard| {
+            ScriptedTranscriber::said(SAID, heard)
+        }));
+        let voice = Arc::new(ToneVoice::new());
         let state = http::State::new(http::Parts {
             library: Arc::clone(&library),
             reindex,
             answerer,
+            engines: Engines {
+                transcriber: Arc::clone(&transcriber) as _,
+                synthesizer: Arc::clone(&voice) as _,
+                hearing: Arc::new(LoudnessHearing::new()),
+                turn_end: Arc::new(ScriptedTurnEnd::new(0.9)),
+            },
             board: Arc::clone(&board),
             catalog,
             server: settings.server,
@@ -209,6 +233,8 @@ impl TestApp {
             library,
             model,
             embedder,
+            transcriber,
+            voice,
             generations,
             board,
             home,
