@@ -41,7 +41,8 @@ pub struct Daemon {
     child: Child,
     url: String,
     client: reqwest::Client,
-    _home: tempfile::TempDir,
+    /// Where it is its own.
+    _home: Option<tempfile::TempDir>,
 }
 
 /// A file to upload.
@@ -68,13 +69,25 @@ impl Daemon {
         settings: &[(&str, String)],
         log: &Path,
     ) -> Result<Self, DaemonError> {
-        let program = Path::new(env!("CARGO_BIN_EXE_griot"));
         let home = tempfile::tempdir()?;
+        let mut daemon = Self::start_in(home.path(), models, settings, log)?;
+        daemon._home = Some(home);
+        Ok(daemon)
+    }
+
+    /// [`Self::start`] in a home that is there already, and stays.
+    pub fn start_in(
+        home: &Path,
+        models: Option<&Path>,
+        settings: &[(&str, String)],
+        log: &Path,
+    ) -> Result<Self, DaemonError> {
+        let program = Path::new(env!("CARGO_BIN_EXE_griot"));
         let mut command = Command::new(program);
         command
             .args(["serve", "--listen", "127.0.0.1:0"])
-            .env("GRIOT_HOME", home.path())
-            .env("XDG_CONFIG_HOME", home.path())
+            .env("GRIOT_HOME", home)
+            .env("XDG_CONFIG_HOME", home)
             .envs(settings.iter().map(|(key, value)| (key, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -103,8 +116,20 @@ impl Daemon {
             child,
             url,
             client: reqwest::Client::new(),
-            _home: home,
+            _home: None,
         })
+    }
+
+    /// Ends it as a power cut would.
+    pub fn kill(mut self) -> io::Result<()> {
+        self.child.kill()?;
+        self.child.wait().map(drop)
+    }
+
+    /// Whether it says that it takes questions.
+    pub async fn is_ready(&self) -> Result<bool, DaemonError> {
+        let answer = self.client.get(self.at("/readyz")).send().await?;
+        Ok(answer.status().is_success())
     }
 
     /// The daemon's process.

@@ -5,7 +5,12 @@
 //! second half of another, its vector lies between theirs with a little noise. So words are
 //! distributed as in real text, vectors are clustered as real ones are, and no two are alike.
 
-use std::{error::Error, path::Path, sync::Arc, time::Instant};
+use std::{
+    error::Error,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use griot::{
     answer::Search,
@@ -17,7 +22,7 @@ use serde_json::{Value, json};
 use super::{
     answers::samples,
     args::Args,
-    daemon::File,
+    daemon::{Daemon, File},
     datasets::{Dice, RetrievalSet, own_questions},
     machine::Stopwatch,
     metrics::percentile,
@@ -35,6 +40,8 @@ const NOISE: f32 = 0.3;
 /// Searches before the clock starts, and with it.
 const WARM: usize = 20;
 const MEASURED: usize = 300;
+/// Daemons started and killed.
+const STARTS: usize = 5;
 
 /// Measures each size. `None` when there is nothing to make a library of.
 pub async fn run(args: &Args, stack: &Stack) -> Result<Option<Section>, Box<dyn Error>> {
@@ -49,6 +56,7 @@ pub async fn run(args: &Args, stack: &Stack) -> Result<Option<Section>, Box<dyn 
         "p99, ms",
         "CPU ms a search",
         "of it the query's embedding, p50 ms",
+        "ready after a kill, s",
     ]);
     let mut figures = serde_json::Map::new();
     let mut bars = Vec::new();
@@ -56,7 +64,10 @@ pub async fn run(args: &Args, stack: &Stack) -> Result<Option<Section>, Box<dyn 
     let seeds = seeds(&material.files, stack, &embedder).await?;
     for size in args.sizes() {
         let shelf = library(size, &seeds, stack, &embedder).await?;
-        let measured = measure(&shelf, &material.questions).await?;
+        let mut measured = measure(&shelf, &material.questions).await?;
+        drop(shelf);
+        let ready_s = ready_after_kill(size, stack, &embedder).await?;
+        measured["ready_after_kill_s"] = json!(ready_s);
         eprintln!("bench: latency: {size} chunks: {measured}");
         let of = |key: &str| measured[key].as_f64();
         table.row([
@@ -66,8 +77,15 @@ pub async fn run(args: &Args, stack: &Stack) -> Result<Option<Section>, Box<dyn 
             number(of("p99_ms"), 1),
             number(of("cpu_ms"), 1),
             number(of("embed_p50_ms"), 1),
+            number(Some(ready_s), 2),
         ]);
         if size == 10_000 {
+            bars.push(Bar {
+                what: "ready after a kill at 10k chunks".to_owned(),
+                wanted: "≤ 3 s".to_owned(),
+                got: format!("{ready_s:.2} s"),
+                met: Some(ready_s <= 3.0),
+            });
             bars.extend(of("p50_ms").map(|p50| Bar {
                 what: "retrieval p50 at 10k chunks".to_owned(),
                 wanted: "≤ 25 ms".to_owned(),
@@ -82,7 +100,9 @@ pub async fn run(args: &Args, stack: &Stack) -> Result<Option<Section>, Box<dyn 
         measured: watch.provenance(),
         notes: vec![format!(
             "`Answerer::search` with the embedded store, one search after another, {MEASURED} searches \
-             with real questions after {WARM} to warm up; the query's embedding is included."
+             with real questions after {WARM} to warm up; the query's embedding is included. Ready after a \
+             kill: from the start of a daemon whose last run was killed to its first good `/readyz`, the \
+             median of {STARTS}."
         )],
         tables: vec![table],
         bars,
@@ -152,6 +172,12 @@ async fn seeds(
     Ok(ready)
 }
 
+fn folder(size: usize, stack: &Stack, embedder: &Arc<dyn Embedder>) -> PathBuf {
+    stack
+        .cache
+        .join(format!("library-{}-{size}", embedder.identity().model))
+}
+
 /// A library of so many chunks, made anew or taken from the cache.
 async fn library(
     size: usize,
@@ -159,9 +185,7 @@ async fn library(
     stack: &Stack,
     embedder: &Arc<dyn Embedder>,
 ) -> Result<Shelf, Box<dyn Error>> {
-    let folder = stack
-        .cache
-        .join(format!("library-{}-{size}", embedder.identity().model));
+    let folder = folder(size, stack, embedder);
     let complete = folder.join("complete");
     if !complete.exists() {
         if folder.exists() {
@@ -218,6 +242,31 @@ fn blend(seeds: &[Ready], dice: &mut Dice) -> Ready {
         text: format!("{} {}", half(&a.text, true), half(&b.text, false)),
         vector: Embedding(mixed.into_iter().map(|value| value / length).collect()),
     }
+}
+
+/// Seconds from the start of a daemon in a killed one's home until it takes questions.
+async fn ready_after_kill(
+    size: usize,
+    stack: &Stack,
+    embedder: &Arc<dyn Embedder>,
+) -> Result<f64, Box<dyn Error>> {
+    let home = folder(size, stack, embedder);
+    let log = stack.cache.join("ready-after-kill.log");
+    let settings = [("GRIOT__LLM__UPSTREAMS", "[]".to_owned())];
+    let mut times = Vec::new();
+    for start in 0..=STARTS {
+        let began = Instant::now();
+        let daemon = Daemon::start_in(&home, None, &settings, &log)?;
+        while !daemon.is_ready().await? {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        // The first comes after a run that ended in order.
+        if start > 0 {
+            times.push(began.elapsed().as_secs_f64());
+        }
+        daemon.kill()?;
+    }
+    percentile(&times, 0.5).ok_or_else(|| "no daemon was started".into())
 }
 
 async fn measure(shelf: &Shelf, queries: &[String]) -> Result<Value, Box<dyn Error>> {
