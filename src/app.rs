@@ -69,8 +69,14 @@ pub enum AppError {
         crate::backup::UNFINISHED
     )]
     HalfRestored { path: PathBuf },
-    #[error("the catalog in {path} cannot be opened: {source}")]
+    #[error("the catalog in {path} cannot be opened and was not changed: {source}")]
     Catalog { path: PathBuf, source: CatalogError },
+    #[error(
+        "the catalog {path} is missing, though originals of documents are there; nothing was changed. \
+         Restore a backup (`griot restore`), or, where there is none, move the folder `originals` away and \
+         ingest its files again"
+    )]
+    CatalogMissing { path: PathBuf },
     #[error("the vector store cannot be used: {0}")]
     Store(PortError),
     #[error("the language model {name} cannot be used: {reason}")]
@@ -106,6 +112,9 @@ impl App {
             return Err(AppError::HalfRestored { path: home.clone() });
         }
         let catalog_path = home.join("catalog.sqlite");
+        if !catalog_path.exists() && holds_files(&home.join("originals")) {
+            return Err(AppError::CatalogMissing { path: catalog_path });
+        }
         let catalog = open_catalog(catalog_path).await?;
         let board = Board::new();
         board
@@ -159,11 +168,18 @@ impl App {
             settings_file: Some(paths.config_file.clone()),
             metrics,
         })?;
-        let key = http::LocalKey::issue(home).map_err(|source| AppError::Home {
-            path: home.clone(),
-            source,
-        })?;
-        let state = state.trusting(key);
+        let state = match http::LocalKey::issue(home) {
+            Ok(key) => state.trusting(key),
+            // On a full disk, say. Questions are answered all the same.
+            Err(error) => {
+                tracing::warn!(
+                    %error,
+                    "the owner's key could not be written: until the next start, what it is asked for \
+                     (watching folders) needs an API key or allowed roots"
+                );
+                state
+            }
+        };
         Ok(Self {
             state,
             board,
@@ -212,6 +228,12 @@ pub fn lock_home(home: &Path) -> Result<File, AppError> {
         }),
         Err(std::fs::TryLockError::Error(source)) => Err(failed(source)),
     }
+}
+
+/// Whether there is a file in one of a folder's folders.
+fn holds_files(folder: &Path) -> bool {
+    let entries = |folder: &Path| std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries(folder).any(|inner| entries(&inner.path()).next().is_some())
 }
 
 async fn open_catalog(path: PathBuf) -> Result<Arc<Catalog>, AppError> {

@@ -91,7 +91,10 @@ pub enum CatalogError {
     )]
     Newer { found: i64, known: i64 },
     /// The file is damaged.
-    #[error("the catalog is damaged: {0}")]
+    #[error(
+        "the catalog is damaged ({0}); put a backup in its place, or, where there is none, move the \
+         home folder away and ingest the files in its `originals` again"
+    )]
     Damaged(String),
     #[error("the catalog failed: {0}")]
     Sqlite(#[source] rusqlite::Error),

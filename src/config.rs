@@ -250,6 +250,10 @@ pub struct IngestConfig {
     pub ocr: bool,
     /// The languages of those pictures, as Tesseract names them: `eng+deu`.
     pub ocr_languages: String,
+    /// How often a document is begun that its reader, or the daemon itself, dies on.
+    pub max_tries: u32,
+    /// MiB of the disk that uploads leave free, for deletes and for what works on the library.
+    pub keep_free_mib: u64,
 }
 
 impl Default for IngestConfig {
@@ -268,6 +272,8 @@ impl Default for IngestConfig {
             max_queue: 10_000,
             ocr: false,
             ocr_languages: "eng".to_owned(),
+            max_tries: 3,
+            keep_free_mib: 64,
         }
     }
 }

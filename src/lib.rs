@@ -2,9 +2,10 @@
 //!
 //! [`domain`] plain types and pure rules · [`ports`] the seams to what may fail · [`catalog`] the
 //! truth, in SQLite · [`ingest`] documents in · [`answer`] questions to cited answers · [`health`]
-//! breakers, supervision and the board · [`backup`] the library as one file · [`adapters`] the implementations of the ports · [`http`] and
-//! [`cli`] the edges · [`weights`] the models' files · [`config`] every setting · [`app`] the one
-//! place where all of it is put together. `ARCHITECTURE.md` says who may name whom.
+//! breakers, supervision and the board · [`backup`] the library as one file · [`adapters`] the
+//! implementations of the ports · [`http`] and [`cli`] the edges · [`weights`] the models' files ·
+//! [`config`] every setting · [`failpoints`] where tests make it die · [`app`] the one place where all
+//! of it is put together. `ARCHITECTURE.md` says who may name whom.
 
 pub mod adapters;
 pub mod answer;
@@ -14,6 +15,7 @@ pub mod catalog;
 pub mod cli;
 pub mod config;
 pub mod domain;
+pub mod failpoints;
 pub mod health;
 pub mod http;
 pub mod ingest;

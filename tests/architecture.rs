@@ -11,14 +11,17 @@ use std::{
 const TABLE: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("ports", &["domain"]),
-    ("catalog", &["domain"]),
+    ("catalog", &["domain", "failpoints"]),
     ("config", &["domain"]),
     ("weights", &["domain", "config"]),
     ("health", &["domain", "ports", "catalog"]),
-    ("ingest", &["domain", "ports", "catalog", "config"]),
+    (
+        "ingest",
+        &["domain", "ports", "catalog", "config", "failpoints"],
+    ),
     ("answer", &["domain", "ports", "catalog", "config"]),
     ("backup", &["domain", "catalog", "ingest"]),
-    ("adapters", &["domain", "ports", "config"]),
+    ("adapters", &["domain", "ports", "config", "failpoints"]),
     (
         "http",
         &[
@@ -42,10 +45,12 @@ const TABLE: &[(&str, &[&str])] = &[
             "app",
             "shutdown",
             "telemetry",
+            "failpoints",
         ],
     ),
     ("telemetry", &["config"]),
     ("shutdown", &[]),
+    ("failpoints", &[]),
 ];
 
 /// The composition root: it names everything, and it alone names adapters.

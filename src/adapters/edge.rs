@@ -6,11 +6,12 @@
 use std::{io, path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
-use griot_edge::{EdgeError, EdgeIndex, Entry, Hit, Identity, Key, Only};
+use griot_edge::{EdgeError, EdgeIndex, Entry, Exchange, Hit, Identity, Key, Only};
 use tokio::sync::Mutex;
 
 use crate::{
     domain::{ChunkKey, Component, DocumentId, EmbedderIdentity, Embedding},
+    failpoints::{self, Point as Failpoint},
     ports::{Filter, Point, PortError, QueryVector, ScoredPoint, SearchRequest, VectorStore},
 };
 
@@ -131,6 +132,15 @@ async fn blocking<T: Send + 'static>(
     }
 }
 
+/// Passes a failpoint of a write.
+fn at(point: Failpoint) -> Result<(), EdgeError> {
+    failpoints::pass(point).map_err(|source| EdgeError::Io {
+        doing: "write",
+        path: PathBuf::new(),
+        source,
+    })
+}
+
 fn port_error(error: EdgeError) -> PortError {
     match error {
         EdgeError::OtherIdentity { .. }
@@ -190,11 +200,21 @@ impl VectorStore for EdgeStore {
 
     async fn upsert(&self, points: Vec<Point>) -> Result<(), PortError> {
         let entries = points.into_iter().map(entry).collect();
-        self.run(|index| index.upsert(entries)).await
+        self.run(|index| {
+            at(Failpoint::StoreBeforeUpsert)?;
+            index.upsert(entries)?;
+            at(Failpoint::StoreAfterUpsert)
+        })
+        .await
     }
 
     async fn flush(&self) -> Result<(), PortError> {
-        self.run(EdgeIndex::flush).await
+        self.run(|index| {
+            at(Failpoint::StoreBeforeFlush)?;
+            index.flush()?;
+            at(Failpoint::StoreAfterFlush)
+        })
+        .await
     }
 
     async fn search(&self, request: SearchRequest) -> Result<Vec<ScoredPoint>, PortError> {
@@ -216,8 +236,12 @@ impl VectorStore for EdgeStore {
     }
 
     async fn delete(&self, document: DocumentId, keep: Option<u32>) -> Result<(), PortError> {
-        self.run(move |index| index.delete(document.uuid(), keep))
-            .await
+        self.run(move |index| {
+            at(Failpoint::StoreBeforeDelete)?;
+            index.delete(document.uuid(), keep)?;
+            at(Failpoint::StoreAfterDelete)
+        })
+        .await
     }
 
     async fn vectors(&self, keys: &[ChunkKey]) -> Result<Vec<Option<Embedding>>, PortError> {
@@ -236,7 +260,13 @@ impl VectorStore for EdgeStore {
 
     async fn upkeep(&self) -> Result<bool, PortError> {
         self.run(|index| {
-            let purged = index.purge()?;
+            let purged = index.purge(|step| {
+                failpoints::reach(match step {
+                    Exchange::Written => Failpoint::IndexWritten,
+                    Exchange::Aside => Failpoint::IndexAside,
+                    Exchange::Done => Failpoint::IndexExchanged,
+                });
+            })?;
             let built = index.optimize_if_worth(WORTH_A_GRAPH)?;
             Ok(purged || built)
         })

@@ -13,6 +13,7 @@ use std::{
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 
 use super::{CatalogError, schema};
+use crate::failpoints::{Point, reach};
 
 /// Questions read at the same time without waiting for each other. Two cores answer few at once.
 const READERS: usize = 4;
@@ -79,7 +80,9 @@ impl Connections {
         let mut writer = self.writer();
         let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let result = work(&transaction)?;
+        reach(Point::CommitBefore);
         transaction.commit()?;
+        reach(Point::CommitAfter);
         Ok(result)
     }
 

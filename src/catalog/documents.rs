@@ -9,7 +9,8 @@ use super::{
     watches,
 };
 use crate::domain::{
-    Collection, Document, DocumentId, Engine, Failure, PageReport, Sha256Hash, Stage, Status,
+    Collection, Document, DocumentId, Engine, Failure, FailureCode, PageReport, Sha256Hash, Stage,
+    Status,
 };
 
 const COLUMNS: &str = "id, name, media_type, bytes, sha256, collection, metadata, status, chunks, \
@@ -28,7 +29,7 @@ impl Catalog {
                     }
                     t.execute(
                         "UPDATE documents SET status = 'queued', error_code = NULL, \
-                         error_message = NULL, updated_at = ?2, queued_at = ?2 \
+                         error_message = NULL, updated_at = ?2, queued_at = ?2, tries = 0 \
                          WHERE id = ?1 AND status = 'failed'",
                         params![found.id.key(), now()],
                     )?;
@@ -134,7 +135,7 @@ impl Catalog {
         let changed = self.connections.write(|t| {
             Ok(t.execute(
                 "UPDATE documents SET status = 'queued', error_code = NULL, error_message = NULL, \
-                 updated_at = ?2, queued_at = ?2 WHERE id = ?1",
+                 updated_at = ?2, queued_at = ?2, tries = 0 WHERE id = ?1",
                 params![id.key(), now()],
             )?)
         })?;
@@ -195,18 +196,7 @@ impl Catalog {
         pages: &[PageReport],
     ) -> Result<(), CatalogError> {
         self.connections.write(|t| {
-            let changed = t.execute(
-                "UPDATE documents SET status = 'failed', error_code = ?2, error_message = ?3, \
-                 updated_at = ?4 WHERE id = ?1 \
-                 AND (?5 IS NULL OR coalesce(next_sha256, sha256) = ?5)",
-                params![
-                    id.key(),
-                    failure.code.as_str(),
-                    failure.message,
-                    now(),
-                    read.map(|sha256| sha256.0),
-                ],
-            )?;
+            let changed = set_failed(t, id, read, failure)?;
             if changed > 0 && !pages.is_empty() {
                 replace_pages(t, id, pages)?;
             }
@@ -214,6 +204,54 @@ impl Catalog {
         })?;
         self.in_work.forget(id);
         Ok(())
+    }
+
+    /// Puts a queued document behind the others and counts that as a try. How many there were; `None`
+    /// when it is not in the queue.
+    pub fn postpone(&self, id: DocumentId) -> Result<Option<u32>, CatalogError> {
+        let tries = self.connections.write(|t| tried_once_more(t, id, true))?;
+        self.in_work.forget(id);
+        Ok(tries)
+    }
+
+    /// Counts it against documents that a run died with them in work: for one alone as a try, of several
+    /// each is under suspicion. They wait behind the others. Who comes to `max_tries` fails; which those
+    /// were.
+    pub fn blame(
+        &self,
+        ids: &[DocumentId],
+        max_tries: u32,
+    ) -> Result<Vec<DocumentId>, CatalogError> {
+        let alone = ids.len() == 1;
+        self.connections.write(|t| {
+            let mut quarantined = Vec::new();
+            for id in ids {
+                let tries = tried_once_more(t, *id, alone)?;
+                if let Some(tries) = tries.filter(|tries| *tries >= max_tries) {
+                    let failure = Failure {
+                        code: FailureCode::Quarantined,
+                        message: format!(
+                            "the daemon died {tries} times while this was in work, so it is set aside \
+                             and the others go on; process it again if those deaths had another cause"
+                        ),
+                    };
+                    set_failed(t, *id, None, &failure)?;
+                    quarantined.push(*id);
+                }
+            }
+            Ok(quarantined)
+        })
+    }
+
+    /// Documents in the queue that were tried before.
+    pub fn tried(&self) -> Result<Vec<DocumentId>, CatalogError> {
+        self.connections.read(|t| {
+            let ids = t
+                .prepare_cached("SELECT id FROM documents WHERE status = 'queued' AND tries > 0")?
+                .query_map([], |row| DocumentId::read(row, 0))?
+                .collect::<Result<_, _>>()?;
+            Ok(ids)
+        })
     }
 
     /// Counts over all documents. Those in work count as queued.
@@ -278,6 +316,42 @@ pub(super) fn insert_watched(
     new: &NewDocument,
 ) -> Result<DocumentId, CatalogError> {
     insert(t, new, false)
+}
+
+/// Ends a document's processing; where `read` says which bytes that was found in, only if the document is
+/// to have no others by now.
+fn set_failed(
+    t: &Transaction<'_>,
+    id: DocumentId,
+    read: Option<Sha256Hash>,
+    failure: &Failure,
+) -> Result<usize, CatalogError> {
+    Ok(t.execute(
+        "UPDATE documents SET status = 'failed', error_code = ?2, error_message = ?3, \
+         updated_at = ?4, tries = 0 WHERE id = ?1 \
+         AND (?5 IS NULL OR coalesce(next_sha256, sha256) = ?5)",
+        params![
+            id.key(),
+            failure.code.as_str(),
+            failure.message,
+            now(),
+            read.map(|sha256| sha256.0),
+        ],
+    )?)
+}
+
+/// Puts a queued document behind the others. `counts`: as a try more; else as one if there was none.
+fn tried_once_more(
+    t: &Transaction<'_>,
+    id: DocumentId,
+    counts: bool,
+) -> Result<Option<u32>, CatalogError> {
+    Ok(t.prepare_cached(
+        "UPDATE documents SET tries = CASE WHEN ?2 THEN tries + 1 ELSE max(tries, 1) END, \
+         queued_at = ?3 WHERE id = ?1 AND status = 'queued' RETURNING tries",
+    )?
+    .query_row(params![id.key(), counts, now()], |row| row.get(0))
+    .optional()?)
 }
 
 fn insert(t: &Transaction<'_>, new: &NewDocument, held: bool) -> Result<DocumentId, CatalogError> {

@@ -157,7 +157,7 @@ fn publish(
     replace_pages(t, id, &publication.pages)?;
     t.execute(
         "UPDATE documents SET status = 'searchable', revision = ?2, media_type = ?3, chunks = ?4, \
-         text_bytes = ?5, error_code = NULL, error_message = NULL, updated_at = ?6 WHERE id = ?1",
+         text_bytes = ?5, error_code = NULL, error_message = NULL, updated_at = ?6, tries = 0 WHERE id = ?1",
         params![
             id.key(),
             publication.revision,

@@ -1,18 +1,21 @@
 //! The tables, and how older files become current ones. Forward only: a file written by a newer
 //! program is refused before anything in it is touched.
 
-use std::path::Path;
+use std::{path::Path, sync::mpsc, thread, time::Duration};
 
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use super::CatalogError;
 
 /// `griT`: tells this catalog from other SQLite files (`PRAGMA application_id`).
 const APPLICATION_ID: i64 = 0x6772_6954;
 
+/// How long a start looks for damage: about 200 MB of catalog on the machine this was written on.
+const LOOK: Duration = Duration::from_millis(500);
+
 /// Entry `n` takes a file from version `n` to `n + 1` (`PRAGMA user_version`). Append only: entries
 /// that were released never change.
-pub(super) const MIGRATIONS: [&str; 6] = [V1, V2, GENERATIONS, TRACES, WATCHES, PAGE_ENGINE];
+pub(super) const MIGRATIONS: [&str; 7] = [V1, V2, GENERATIONS, TRACES, WATCHES, PAGE_ENGINE, TRIES];
 
 /// `documents.status` knows no `processing`: being in work is a matter of the running process alone,
 /// so a row that was in work when the process died reads `queued` at the next start.
@@ -210,6 +213,9 @@ CREATE TABLE retirements (
 /// Whose text of a page was kept. NULL for pages that were read before this was noted.
 const PAGE_ENGINE: &str = "ALTER TABLE pages ADD COLUMN engine TEXT;";
 
+/// How often a queued document was begun in vain for a reason that may lie in it.
+const TRIES: &str = "ALTER TABLE documents ADD COLUMN tries INTEGER NOT NULL DEFAULT 0;";
+
 /// Looks at a file that is there already, read-only.
 ///
 /// # Errors
@@ -219,7 +225,10 @@ pub(super) fn refuse_foreign(path: &Path) -> Result<(), CatalogError> {
     if empty {
         return Ok(());
     }
-    let (application, found) = marks(path)?;
+    let connection = open_to_look(path)?;
+    let application: i64 =
+        connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    let found = version(&connection)?;
     let known = MIGRATIONS.len() as i64;
     if found > known && application == APPLICATION_ID {
         Err(CatalogError::Newer { found, known })
@@ -228,14 +237,35 @@ pub(super) fn refuse_foreign(path: &Path) -> Result<(), CatalogError> {
             "the file is a database of another program".to_owned(),
         ))
     } else {
-        Ok(())
+        look_for_damage(&connection)
     }
 }
 
-/// `PRAGMA application_id` and `PRAGMA user_version` of a file.
-///
-/// Out of its first page where no log is beside it, since even opening it to read only would make one.
-fn marks(path: &Path) -> Result<(i64, i64), CatalogError> {
+/// Looks through the file for as long as a start may take. The whole of a large one is too much for
+/// that; damage that was missed is an error where it is met.
+fn look_for_damage(connection: &Connection) -> Result<(), CatalogError> {
+    let interrupt = connection.get_interrupt_handle();
+    let (done, waiting) = mpsc::sync_channel::<()>(1);
+    let watch = thread::spawn(move || {
+        if waiting.recv_timeout(LOOK) == Err(mpsc::RecvTimeoutError::Timeout) {
+            interrupt.interrupt();
+        }
+    });
+    let said = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0));
+    drop(done);
+    // It does nothing that can panic.
+    let _ = watch.join();
+    match said {
+        Ok(said) if said == "ok" => Ok(()),
+        Ok(said) => Err(CatalogError::Damaged(said)),
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::OperationInterrupted) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// A file opened so that nothing is made or changed by it: as one that does not change where no log is
+/// beside it, since even opening it to read only would make one.
+fn open_to_look(path: &Path) -> Result<Connection, CatalogError> {
     let mut log = path.as_os_str().to_owned();
     log.push("-wal");
     let mut uri = "file:".to_owned();
@@ -245,14 +275,12 @@ fn marks(path: &Path) -> Result<(i64, i64), CatalogError> {
     if std::fs::metadata(log).map_or(true, |log| log.len() == 0) {
         uri.push_str("?immutable=1");
     }
-    let connection = Connection::open_with_flags(
+    Ok(Connection::open_with_flags(
         uri,
         OpenFlags::SQLITE_OPEN_READ_ONLY
             | OpenFlags::SQLITE_OPEN_NO_MUTEX
             | OpenFlags::SQLITE_OPEN_URI,
-    )?;
-    let application = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
-    Ok((application, version(&connection)?))
+    )?)
 }
 
 /// Refuses a file with triggers or views that no entry of [`MIGRATIONS`] up to its version wrote: they

@@ -761,7 +761,8 @@ fn a_file_of_the_first_schema_comes_along() {
              DROP INDEX documents_by_next_content; ALTER TABLE documents DROP COLUMN held; \
              ALTER TABLE documents DROP COLUMN next_sha256; \
              ALTER TABLE documents DROP COLUMN next_bytes; \
-             ALTER TABLE pages DROP COLUMN engine; PRAGMA user_version = 1",
+             ALTER TABLE pages DROP COLUMN engine; \
+             ALTER TABLE documents DROP COLUMN tries; PRAGMA user_version = 1",
         )
         .unwrap();
     let catalog = Catalog::open(&path).unwrap();

@@ -9,7 +9,7 @@ use super::{Context, Failure};
 use crate::{
     app::App,
     config::Overrides,
-    http,
+    failpoints, http,
     shutdown::{DRAIN, Shutdown},
     telemetry,
 };
@@ -34,6 +34,7 @@ impl Serve {
         }
         let loaded = context.settings(&flags)?;
         telemetry::init(&loaded.config.log).map_err(|error| Failure::told(error.to_string()))?;
+        failpoints::arm().map_err(|error| Failure::told(error.to_string()))?;
         let metrics = telemetry::metrics();
         let server = &loaded.config.server;
         let shutdown = Shutdown::new();

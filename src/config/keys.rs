@@ -131,6 +131,8 @@ pub static KEYS: &[Key] = &[
     key("ingest.max_queue", Form::Number(1, 10_000_000)),
     key("ingest.ocr", Form::Switch),
     key("ingest.ocr_languages", Form::Text),
+    key("ingest.max_tries", Form::Number(2, 1000)),
+    key("ingest.keep_free_mib", Form::Number(0, 1 << 20)),
     key("answer.top_k", Form::Number(1, 100)),
     key("answer.evidence_tokens", Form::Number(64, 1 << 20)),
     key("answer.max_answer_tokens", Form::Number(1, 1 << 20)),

@@ -226,6 +226,8 @@ named_enum!(
         Crashed = "crashed",
         /// It was read, but it could not be embedded or stored after several tries.
         Unavailable = "unavailable",
+        /// The daemon died each time it was in work.
+        Quarantined = "quarantined",
         /// A fault of this program's own.
         Internal = "internal",
     }

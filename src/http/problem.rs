@@ -332,8 +332,9 @@ impl From<CatalogError> for Problem {
 fn storage_full() -> Problem {
     Problem::new(
         Code::StorageFull,
-        "the disk that holds the library is full and nothing was stored; free some space and send \
-         it again (reading and asking go on)",
+        "the disk that holds the library is full (but for what `ingest.keep_free_mib` keeps free) and \
+         nothing was stored; free some space, or delete documents, and send it again (reading and asking \
+         go on)",
     )
 }
 

@@ -48,6 +48,47 @@ const MAX_BETWEEN_PARTS: u64 = 1024 * 1024;
     responses((status = 202, description = "Stored durably; they are processed in their turn", body = wire::AcceptedList)))]
 pub async fn upload(Shared(state): Shared<State>, request: Request) -> Result<Response, Problem> {
     let (mut form, between_parts) = bounded_form(request).await?;
+    let taken = take_form(&state, &mut form, &between_parts).await;
+    let Form {
+        uploads,
+        collection,
+        metadata,
+        unlock,
+    } = match taken {
+        Ok(form) => form,
+        Err(problem) => {
+            drain(&mut form, &between_parts).await;
+            return Err(problem);
+        }
+    };
+    let mut documents = Vec::with_capacity(uploads.len());
+    for mut upload in uploads {
+        // When one fails the ones before it stay: sending all again is safe, the same bytes are one
+        // document.
+        upload.describe(collection.clone(), metadata.clone());
+        upload.unlock_with(unlock.clone());
+        let done = upload.finish().await?;
+        metrics::counter!("griot_uploads_total", "duplicate" => if done.duplicate { "yes" } else { "no" })
+            .increment(1);
+        documents.push(wire::Accepted::from(done));
+    }
+    let list = wire::AcceptedList { documents };
+    Ok((StatusCode::ACCEPTED, axum::Json(list)).into_response())
+}
+
+/// A form that was read to its end.
+struct Form {
+    uploads: Vec<Upload>,
+    collection: Collection,
+    metadata: Map<String, Value>,
+    unlock: Option<Password>,
+}
+
+async fn take_form(
+    state: &State,
+    form: &mut Multipart,
+    between_parts: &AtomicU64,
+) -> Result<Form, Problem> {
     let mut collection: Option<Collection> = None;
     let mut metadata: Option<Map<String, Value>> = None;
     let mut unlock: Option<Password> = None;
@@ -71,7 +112,7 @@ pub async fn upload(Shared(state): Shared<State>, request: Request) -> Result<Re
                         format!("a request carries at most {MAX_FILES} files; send several"),
                     ));
                 }
-                uploads.push(receive(&state, field, &between_parts).await?);
+                uploads.push(receive(state, field, between_parts).await?);
             }
             "collection" => {
                 once(collection.is_some(), "collection")?;
@@ -102,21 +143,24 @@ pub async fn upload(Shared(state): Shared<State>, request: Request) -> Result<Re
         ));
     }
 
-    let collection = collection.unwrap_or_else(|| state.default_collection().clone());
-    let metadata = metadata.unwrap_or_default();
-    let mut documents = Vec::with_capacity(uploads.len());
-    for mut upload in uploads {
-        // When one fails the ones before it stay: sending all again is safe, the same bytes are one
-        // document.
-        upload.describe(collection.clone(), metadata.clone());
-        upload.unlock_with(unlock.clone());
-        let done = upload.finish().await?;
-        metrics::counter!("griot_uploads_total", "duplicate" => if done.duplicate { "yes" } else { "no" })
-            .increment(1);
-        documents.push(wire::Accepted::from(done));
+    Ok(Form {
+        uploads,
+        collection: collection.unwrap_or_else(|| state.default_collection().clone()),
+        metadata: metadata.unwrap_or_default(),
+        unlock,
+    })
+}
+
+/// Reads a refused form to its end. A client that is still sending when the connection is closed sees
+/// that, and not the answer that says why (a full disk, say). Bounded as any upload is, in bytes and in
+/// time.
+async fn drain(form: &mut Multipart, between_parts: &AtomicU64) {
+    between_parts.store(0, Ordering::Relaxed);
+    while let Ok(Some(mut field)) = form.next_field().await {
+        while let Ok(Some(_)) = field.chunk().await {
+            between_parts.store(0, Ordering::Relaxed);
+        }
     }
-    let list = wire::AcceptedList { documents };
-    Ok((StatusCode::ACCEPTED, axum::Json(list)).into_response())
 }
 
 /// The form, and the counter of bytes that arrived since it was last set to zero.

@@ -54,6 +54,7 @@ fn failure_code() -> Object {
         "out_of_memory",
         "crashed",
         "unavailable",
+        "quarantined",
         "internal",
     ])
 }

@@ -375,6 +375,9 @@ impl Extracted {
 pub struct ExtractError {
     pub code: FailureCode,
     pub message: String,
+    /// The machine's fault and not the document's (no process could be started): it is tried again.
+    #[serde(skip)]
+    pub passing: bool,
 }
 
 impl ExtractError {
@@ -385,6 +388,16 @@ impl ExtractError {
         Self {
             code,
             message: message.into(),
+            passing: false,
+        }
+    }
+
+    /// That it was not the document's fault, and passes.
+    #[must_use]
+    pub fn passing(message: impl Into<String>) -> Self {
+        Self {
+            passing: true,
+            ..Self::new(FailureCode::Internal, message)
         }
     }
 }

@@ -150,7 +150,7 @@ impl Extractor {
     /// Dropping the future kills the child.
     ///
     /// # Errors
-    /// See [`FailureCode`]; `internal` when the child cannot be started.
+    /// See [`FailureCode`]; one that is [`ExtractError::passing`] when the child cannot be started.
     pub async fn extract(
         &self,
         file: File,
@@ -345,7 +345,7 @@ async fn collect(stream: impl AsyncRead + Unpin) -> String {
 }
 
 fn could_not_start(error: &std::io::Error) -> ExtractError {
-    internal(&format!("the reader could not be started ({error})"))
+    ExtractError::passing(format!("the reader could not be started ({error})"))
 }
 
 fn internal(message: &str) -> ExtractError {

@@ -16,6 +16,7 @@ use super::{
     reader::Reader,
     removal,
     shared::Shared,
+    suspects::{self, InWork},
     upkeep,
     upload::blocking,
     watch::{Asker, Condition, WatchReport, Watches},
@@ -64,13 +65,18 @@ impl Library {
         let shared = blocking(move || {
             Held::remove_leftovers(&home)?;
             let originals = Originals::open(&home)?;
+            let in_work = InWork::open(&home)?;
             let shared = Arc::new(Shared::new(
-                catalog, store, embedder, reader, home, originals, config, tracker, cancel,
+                catalog, store, embedder, reader, home, originals, in_work, config, tracker, cancel,
             ));
-            removal::remove_orphans(&shared)?;
+            removal::remove_unacknowledged(&shared)?;
+            suspects::judge(&shared)?;
             shared.begun_before(shared.catalog.unfinished()?);
-            // A kill in the middle of a delete leaves the deleted words in the log.
-            shared.catalog.empty_log()?;
+            // A kill in the middle of a delete leaves the deleted words in the log. On a full disk they
+            // stay until there is space: reading goes on.
+            if let Err(error) = shared.catalog.empty_log() {
+                tracing::warn!(%error, "the catalog's log could not be emptied");
+            }
             Ok(shared)
         })
         .await?;

@@ -1,19 +1,32 @@
 //! The documents' own bytes, as files named by their SHA-256: `originals/ab/cdef…`.
 //!
 //! A file gets its name only when its bytes are on the disk, and its name is on the disk before anybody
-//! is told. What came in part lies in `incoming/` and is thrown away at the next start. Whether a
-//! file is still needed is the catalog's to say.
+//! is told. What came in part lies in `incoming/` and is thrown away at the next start.
+//!
+//! An upload that gives a file its name leaves a note of that in `incoming/` until its row is committed:
+//! a file with a note and without a row was never acknowledged, and goes at the next start. One without
+//! a note is never removed for want of a row: the catalog may be the one that is wrong. Whether a file
+//! is still needed is the catalog's to say.
 
 use std::{
     fs, io,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use tokio::sync::{Mutex, MutexGuard, OwnedRwLockWriteGuard, RwLock, RwLockReadGuard};
 
 use super::IngestError;
-use crate::domain::Sha256Hash;
+use crate::{
+    domain::Sha256Hash,
+    failpoints::{Point, pass},
+};
+
+/// The ending of the note that an original was placed whose row may not be there.
+const NOTE: &str = "placed";
 
 /// Locks that files are spread over by the first byte of their name.
 const LOCKS: usize = 64;
@@ -29,6 +42,9 @@ pub(super) struct Originals {
     locks: [Mutex<()>; LOCKS],
     /// Held for reading with each of `locks`, and for writing by whoever needs all files to stay.
     all: Arc<RwLock<()>>,
+    /// Folders of `originals/`, by the first byte of their files' hashes, whose own name is known to be
+    /// durable.
+    durable: [AtomicBool; 256],
 }
 
 /// The right to place or remove one file.
@@ -36,6 +52,29 @@ pub(super) struct Originals {
 pub(super) struct Locked<'a> {
     _one: MutexGuard<'a, ()>,
     _all: RwLockReadGuard<'a, ()>,
+}
+
+/// Why an original could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unopened {
+    /// It is not there, or not what was stored.
+    #[error("the original {} is lost: {reason}", path.display())]
+    Lost { path: PathBuf, reason: io::Error },
+    /// It may be there: the machine could not say.
+    #[error("the original {} could not be opened: {source}", path.display())]
+    Fault { path: PathBuf, source: io::Error },
+}
+
+impl Unopened {
+    /// Whether it may be this one file that cannot be read, and not any.
+    pub(super) fn is_of_the_file(&self) -> bool {
+        let source = match self {
+            Self::Lost { .. } => return true,
+            Self::Fault { source, .. } => source,
+        };
+        source.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error())
+            || source.kind() == io::ErrorKind::PermissionDenied
+    }
 }
 
 impl Originals {
@@ -49,10 +88,13 @@ impl Originals {
         }
         let entries = fs::read_dir(&incoming)
             .map_err(|e| IngestError::io("the folder could not be read", &incoming, e))?;
-        for entry in entries.flatten() {
-            let path = entry.path();
-            fs::remove_file(&path)
-                .map_err(|e| IngestError::io("a leftover upload could not be removed", &path, e))?;
+        for path in entries.flatten().map(|entry| entry.path()) {
+            if noted(&path).is_none()
+                && let Err(error) = fs::remove_file(&path)
+            {
+                // It takes space and does no harm; the next start tries again.
+                tracing::warn!(path = %path.display(), %error, "a leftover upload could not be removed");
+            }
         }
         sync_folder(home)?;
         Ok(Self {
@@ -61,6 +103,7 @@ impl Originals {
             incoming,
             locks: std::array::from_fn(|_| Mutex::new(())),
             all: Arc::default(),
+            durable: std::array::from_fn(|_| AtomicBool::new(false)),
         })
     }
 
@@ -103,32 +146,87 @@ impl Originals {
     }
 
     /// The file, opened for reading, if it is there in its full length.
-    pub(super) fn open_one(&self, sha256: Sha256Hash, bytes: u64) -> Result<fs::File, IngestError> {
+    pub(super) fn open_one(&self, sha256: Sha256Hash, bytes: u64) -> Result<fs::File, Unopened> {
         let path = self.path(sha256);
-        let lost = |e| IngestError::io("the original could not be opened", &path, e);
-        let file = fs::File::open(&path).map_err(lost)?;
-        if file.metadata().map_err(lost)?.len() == bytes {
+        let failed = |source: io::Error| match source.kind() {
+            io::ErrorKind::NotFound
+            | io::ErrorKind::NotADirectory
+            | io::ErrorKind::IsADirectory => Unopened::Lost {
+                path: path.clone(),
+                reason: source,
+            },
+            _ => Unopened::Fault {
+                path: path.clone(),
+                source,
+            },
+        };
+        let file = fs::File::open(&path).map_err(failed)?;
+        if file.metadata().map_err(failed)?.len() == bytes {
             Ok(file)
         } else {
-            Err(lost(io::Error::other("its length has changed")))
+            Err(Unopened::Lost {
+                path: path.clone(),
+                reason: io::Error::other("its length has changed"),
+            })
         }
     }
 
-    /// Gives an upload, synced already, its final name, durably. A file there is replaced: it was
+    /// Gives an upload, synced already, its final name, durably, and notes that there may be no row of
+    /// it: [`Self::settle`] once there is one, else [`Self::withdraw`]. A file there is replaced: it was
     /// found wanting.
     pub(super) fn place(&self, part: &Path, sha256: Sha256Hash) -> Result<(), IngestError> {
         let path = self.path(sha256);
         let folder = path
             .parent()
             .expect("an original lies in a folder of `originals`");
-        if !folder.exists() {
+        let durable = &self.durable[usize::from(sha256.0[0])];
+        if !durable.load(Ordering::Relaxed) {
+            // Also where it is there: whoever made it may not have come to the second step.
             fs::create_dir_all(folder)
                 .map_err(|e| IngestError::io("the folder could not be made", folder, e))?;
             sync_folder(&self.originals)?;
+            durable.store(true, Ordering::Relaxed);
         }
-        fs::rename(part, &path)
+        // Not synced: it is for the death of this process. Where the machine dies, the worst is a file
+        // that nobody needs.
+        let note = self.note(sha256);
+        fs::File::create(&note)
+            .map_err(|e| IngestError::io("the upload could not be noted", &note, e))?;
+        pass(Point::OriginalBeforeRename)
+            .and_then(|()| fs::rename(part, &path))
             .map_err(|e| IngestError::io("the upload could not be kept", &path, e))?;
-        sync_folder(folder)
+        pass(Point::OriginalAfterRename)
+            .map_err(|e| IngestError::io("the upload could not be kept", &path, e))?;
+        sync_folder(folder)?;
+        pass(Point::OriginalAfterFsync)
+            .map_err(|e| IngestError::io("the upload could not be kept", &path, e))
+    }
+
+    /// Forgets the note of [`Self::place`]: the row is committed.
+    pub(super) fn settle(&self, sha256: Sha256Hash) {
+        // Where it stays, the next start finds a row and removes the note alone.
+        let _ = fs::remove_file(self.note(sha256));
+    }
+
+    /// Takes back what [`Self::place`] did, or did in part: there is no row of it.
+    pub(super) fn withdraw(&self, sha256: Sha256Hash) -> Result<(), IngestError> {
+        self.remove(sha256)?;
+        self.settle(sha256);
+        Ok(())
+    }
+
+    /// The originals that were noted and neither settled nor withdrawn.
+    pub(super) fn unsettled(&self) -> Result<Vec<Sha256Hash>, IngestError> {
+        let entries = fs::read_dir(&self.incoming)
+            .map_err(|e| IngestError::io("the folder could not be read", &self.incoming, e))?;
+        Ok(entries
+            .flatten()
+            .filter_map(|entry| noted(&entry.path()))
+            .collect())
+    }
+
+    fn note(&self, sha256: Sha256Hash) -> PathBuf {
+        self.incoming.join(sha256.to_string()).with_extension(NOTE)
     }
 
     /// Removes a file, durably. Whether it was there.
@@ -179,6 +277,12 @@ pub(super) fn path_in(folder: &Path, sha256: Sha256Hash) -> PathBuf {
     let name = sha256.to_string();
     let (first, rest) = name.split_at(2);
     folder.join(first).join(rest)
+}
+
+/// What a file in `incoming/` is a note of, if it is one.
+fn noted(path: &Path) -> Option<Sha256Hash> {
+    let is_note = path.extension().is_some_and(|ending| ending == NOTE);
+    path.file_stem().filter(|_| is_note)?.to_str()?.parse().ok()
 }
 
 /// Makes names in a folder durable.

@@ -58,6 +58,13 @@ impl Passwords {
         self.held().remove(&(sha256, collection.clone()))
     }
 
+    /// After a reading that was broken off, unless another was given meanwhile.
+    pub(super) fn put_back(&self, sha256: Sha256Hash, collection: &Collection, password: Password) {
+        self.held()
+            .entry((sha256, collection.clone()))
+            .or_insert(password);
+    }
+
     /// Never held across an `.await`.
     fn held(&self) -> MutexGuard<'_, HashMap<(Sha256Hash, Collection), Password>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)

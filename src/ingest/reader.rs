@@ -25,7 +25,7 @@ pub trait Reader: Send + Sync {
     /// The document in a file, from its beginning. Dropping the future stops the reading.
     ///
     /// # Errors
-    /// Why this document cannot be read. Final: the document fails with it.
+    /// Why this document cannot be read. Final, unless it says that it passes: the document fails with it.
     async fn read(
         &self,
         original: File,

@@ -11,6 +11,7 @@ use super::{IngestError, Receipt, patience::Patience, shared::Shared, upkeep, up
 use crate::{
     catalog::{Catalog, CatalogError, Cleanup, Removed},
     domain::{Component, DocumentId},
+    failpoints::{Point, reach},
     ports::{Filter, PortError},
 };
 
@@ -63,11 +64,13 @@ async fn remove_now(
 
     // An upload of the same bytes either comes before and keeps the original, or after and brings it.
     let lock = shared.originals.lock(sha256).await;
+    reach(Point::DeleteBeforeRow);
     let removed = shared
         .catalog
         .call(move |c| removal(c, id))
         .await?
         .ok_or_else(not_found)?;
+    reach(Point::DeleteAfterRow);
     shared.stop(id);
     drop(shared.passwords.take(sha256, &document.collection));
     shared.announce(id);
@@ -78,6 +81,7 @@ async fn remove_now(
     };
     let original_removed = remove_original(shared, &cleanup).await;
     drop(lock);
+    reach(Point::DeleteAfterOriginal);
 
     let points = remove_points(shared, id).await;
     let mut pending = Vec::new();
@@ -85,9 +89,12 @@ async fn remove_now(
         tracing::warn!(document = %id, %error, "a deleted document's points wait to be removed");
         pending.push(error.component());
     }
+    reach(Point::DeleteAfterPoints);
     let traces_gone = upkeep::remove_traces(shared).await;
+    reach(Point::DeleteAfterTraces);
     if original_removed.is_ok() && points.is_ok() {
         shared.catalog.call(move |c| c.cleaned(&cleanup)).await?;
+        reach(Point::DeleteAfterNote);
     } else {
         shared.sweep.notify_one();
     }
@@ -193,6 +200,7 @@ async fn sweep_once(shared: &Arc<Shared>) -> Result<(), IngestError> {
 
 async fn sweep_one(shared: &Arc<Shared>, noted: Cleanup) -> Result<(), IngestError> {
     let id = noted.document;
+    reach(Point::SweepBefore);
     if let Some(sha256) = noted.original {
         let _lock = shared.originals.lock(sha256).await;
         remove_original(shared, &noted).await?;
@@ -207,17 +215,34 @@ async fn sweep_one(shared: &Arc<Shared>, noted: Cleanup) -> Result<(), IngestErr
         .await?;
     shared.store.flush().await?;
     shared.catalog.call(move |c| c.cleaned(&noted)).await?;
+    reach(Point::SweepAfter);
     shared.upkeep.notify_one();
     Ok(())
 }
 
-/// Removes originals that no document speaks of: their upload was broken off between the file's name
-/// and the row, so it was never acknowledged. For the start, before there are new uploads.
-pub(super) fn remove_orphans(shared: &Shared) -> Result<(), IngestError> {
-    for sha256 in shared.originals.all()? {
-        if !shared.catalog.needs_original(sha256)? {
-            shared.originals.remove(sha256)?;
+/// Removes originals that were placed and never acknowledged: their upload was broken off between the
+/// file's name and the row. For the start, before there are new uploads.
+///
+/// Other files that no document speaks of stay where they are. They may be all that is left of a library
+/// whose catalog was exchanged for an older one.
+pub(super) fn remove_unacknowledged(shared: &Shared) -> Result<(), IngestError> {
+    for sha256 in shared.originals.unsettled()? {
+        if shared.catalog.needs_original(sha256)? {
+            shared.originals.settle(sha256);
+        } else if let Err(error) = shared.originals.withdraw(sha256) {
+            tracing::warn!(%error, "the file of a broken off upload waits to be removed");
         }
+    }
+    let mut strangers = 0_u64;
+    for sha256 in shared.originals.all()? {
+        strangers += u64::from(!shared.catalog.needs_original(sha256)?);
+    }
+    if strangers > 0 {
+        tracing::warn!(
+            files = strangers,
+            "files in `originals/` belong to no document of the catalog and are left alone; if the \
+             catalog is not the newest one, restore that"
+        );
     }
     Ok(())
 }

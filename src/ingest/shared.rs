@@ -10,7 +10,10 @@ use std::{
 use tokio::sync::{Notify, broadcast};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{IngestError, originals::Originals, password::Passwords, reader::Reader, upkeep::Pace};
+use super::{
+    IngestError, originals::Originals, password::Passwords, reader::Reader, room::Room,
+    suspects::InWork, upkeep::Pace,
+};
 use crate::{
     catalog::Catalog,
     config::IngestConfig,
@@ -32,6 +35,8 @@ pub(super) struct Shared {
     pub(super) home: PathBuf,
     pub(super) originals: Originals,
     pub(super) passwords: Passwords,
+    pub(super) in_work: InWork,
+    pub(super) room: Room,
     pub(super) config: IngestConfig,
     pub(super) tracker: TaskTracker,
     pub(super) cancel: CancellationToken,
@@ -59,6 +64,8 @@ struct Claims {
     held: HashMap<DocumentId, CancellationToken>,
     /// Documents that an earlier run may have left points of.
     begun_before: HashSet<DocumentId>,
+    /// Documents that may have killed an earlier run; they go through the pipeline alone.
+    suspects: HashSet<DocumentId>,
 }
 
 impl Shared {
@@ -73,10 +80,12 @@ impl Shared {
         reader: Arc<dyn Reader>,
         home: PathBuf,
         originals: Originals,
+        in_work: InWork,
         config: IngestConfig,
         tracker: TaskTracker,
         cancel: CancellationToken,
     ) -> Self {
+        let room = Room::new(&home, config.keep_free_mib * 1024 * 1024);
         Self {
             catalog,
             store,
@@ -85,6 +94,8 @@ impl Shared {
             home,
             originals,
             passwords: Passwords::default(),
+            in_work,
+            room,
             config,
             tracker,
             cancel,
@@ -127,6 +138,20 @@ impl Shared {
         self.claims().begun_before.extend(ids);
     }
 
+    pub(super) fn suspect(&self, ids: impl IntoIterator<Item = DocumentId>) {
+        self.claims().suspects.extend(ids);
+    }
+
+    /// Whether a document has to wait until the pipeline is empty: it may kill the daemon, or one that
+    /// may is in there, and nobody else shall be blamed for that.
+    pub(super) fn must_wait(&self, id: DocumentId) -> bool {
+        let claims = self.claims();
+        let others = claims.held.keys().filter(|held| **held != id);
+        let mut others = others.peekable();
+        others.peek().is_some()
+            && (claims.suspects.contains(&id) || others.any(|held| claims.suspects.contains(held)))
+    }
+
     /// Takes a document into the pipeline; `None` when it is there already.
     pub(super) fn claim(self: &Arc<Self>, id: DocumentId) -> Option<Claim> {
         let mut claims = self.claims();
@@ -135,6 +160,7 @@ impl Shared {
         }
         let cancelled = self.cancel.child_token();
         claims.held.insert(id, cancelled.clone());
+        self.in_work.begin(id);
         Some(Claim {
             id,
             cancelled,
@@ -177,7 +203,14 @@ pub(super) struct Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        self.shared.claims().held.remove(&self.id);
+        // It went out of the pipeline and the daemon lives. First crossed out: whoever may begin because this
+        // is gone shall not be found beside it.
+        self.shared.in_work.end(self.id);
+        {
+            let mut claims = self.shared.claims();
+            claims.held.remove(&self.id);
+            claims.suspects.remove(&self.id);
+        }
         self.shared.catalog.set_down(self.id);
         self.shared.wake.notify_one();
     }

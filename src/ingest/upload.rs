@@ -6,10 +6,11 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use tokio::{fs::File, io::AsyncWriteExt};
 
-use super::{Accepted, IngestError, Password, shared::Shared};
+use super::{Accepted, IngestError, Password, room::LOOK_EVERY, shared::Shared};
 use crate::{
     catalog::{NewDocument, Recorded},
     domain::{Collection, Sha256Hash, Status, document::clean_name},
+    failpoints::{Point, pass, reach},
 };
 
 /// A file being uploaded. Dropped before [`Self::finish`], nothing remains of it.
@@ -43,10 +44,12 @@ impl Upload {
         metadata: Map<String, Value>,
     ) -> Result<Self, IngestError> {
         shared.refuse_when_full().await?;
+        shared.room.for_uploads()?;
         let part = Part(shared.originals.new_part());
         let file = File::create_new(&part.0)
             .await
             .map_err(|e| IngestError::io("the upload could not be begun", &part.0, e))?;
+        reach(Point::UploadBegun);
         Ok(Self {
             shared,
             part,
@@ -78,9 +81,13 @@ impl Upload {
     /// [`IngestError::TooLarge`] as soon as there are too many, [`IngestError::DiskFull`].
     pub async fn write(&mut self, bytes: &[u8]) -> Result<(), IngestError> {
         let limit = self.shared.config.max_file_bytes;
+        let before = self.bytes;
         self.bytes += bytes.len() as u64;
         if self.bytes > limit {
             return Err(IngestError::TooLarge { limit });
+        }
+        if self.bytes / LOOK_EVERY > before / LOOK_EVERY {
+            self.shared.room.for_uploads()?;
         }
         self.hash.update(bytes);
         let written = self.file.write_all(bytes).await;
@@ -113,7 +120,9 @@ impl Upload {
         } = self;
         let synced = async {
             file.flush().await?;
-            file.sync_all().await
+            pass(Point::UploadBeforeFsync)?;
+            file.sync_all().await?;
+            pass(Point::UploadAfterFsync)
         };
         synced
             .await
@@ -170,31 +179,54 @@ async fn keep_locked(
     if known.is_none() {
         shared.refuse_when_full().await?;
     }
+    let is_new = known.is_none();
     let placed = {
         let shared = Arc::clone(shared);
         blocking(move || {
-            // There already, from this or another collection: nothing is written twice.
-            if shared.originals.has(sha256, bytes) {
-                return Ok(false);
+            // There already, from this or another collection: nothing is written twice. One that no
+            // row speaks of was left by an upload that failed, perhaps before its name was durable.
+            if shared.originals.has(sha256, bytes)
+                && (!is_new || shared.catalog.needs_original(sha256)?)
+            {
+                return Ok(());
             }
-            shared.originals.place(&part.0, sha256).map(|()| true)
+            shared.originals.place(&part.0, sha256)
         })
-        .await?
+        .await
     };
-    match shared.catalog.call(move |c| c.record(&new)).await {
-        Ok(recorded) => Ok(recorded),
-        Err(error) => {
-            if placed && known.is_none() {
-                // No row speaks of it (unless the commit came through after all: then it stays).
-                let shared = Arc::clone(shared);
-                let _ = blocking(move || match shared.catalog.needs_original(sha256) {
-                    Ok(false) => shared.originals.remove(sha256),
-                    Ok(true) | Err(_) => Ok(false),
-                })
-                .await;
-            }
-            Err(error.into())
+    reach(Point::UploadBeforeRow);
+    let recorded = match placed {
+        Ok(()) => shared
+            .catalog
+            .call(move |c| c.record(&new))
+            .await
+            .map_err(IngestError::from),
+        Err(error) => Err(error),
+    };
+    reach(Point::UploadAfterRow);
+    let owned = Arc::clone(shared);
+    blocking(move || {
+        settle(&owned, sha256);
+        Ok(())
+    })
+    .await?;
+    recorded
+}
+
+/// Ends what [`super::originals::Originals::place`] began: the file stays where a row speaks of it, also
+/// when that row's commit came through although it seemed to fail, and goes where none does. The caller
+/// holds the original's lock.
+pub(super) fn settle(shared: &Shared, sha256: Sha256Hash) {
+    let settled = match shared.catalog.needs_original(sha256) {
+        Ok(true) => {
+            shared.originals.settle(sha256);
+            Ok(())
         }
+        Ok(false) => shared.originals.withdraw(sha256),
+        Err(error) => Err(error.into()),
+    };
+    if let Err(error) = settled {
+        tracing::warn!(%error, "what came in and was not kept leaves a file until the next start");
     }
 }
 

@@ -305,3 +305,15 @@ async fn upkeep_leaves_nothing_of_deleted_points_in_any_file() {
     assert_eq!(store.count(Filter::default()).await.unwrap(), 301);
     assert!(!store.upkeep().await.unwrap(), "it is done once");
 }
+
+/// As if the program had ended in each attempt to open it.
+#[tokio::test]
+async fn an_index_that_nobody_survives_is_damaged() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = EdgeStore::new(folder.path().to_owned());
+    store.open(&identity()).await.unwrap();
+    store.close().await;
+    std::fs::write(folder.path().join("attempt"), "...").unwrap();
+    let found = store.recorded().await.unwrap();
+    assert!(matches!(found, Recorded::Damaged(_)), "{found:?}");
+}

@@ -28,14 +28,18 @@ use griot::{
 use tempfile::TempDir;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-/// Reads text; `\x0c` begins a page. A file that begins with `DAMAGED` is, and one that begins with
-/// `LOCKED` opens with `key`.
+/// Reads text; `\x0c` begins a page. A file that begins with `DAMAGED` is, one that begins with `LOCKED`
+/// opens with `key`, and `CRASH` is the reader's end.
 #[derive(Default)]
 pub struct PlainReader {
     /// Waited at before each reading.
     pub gate: Mutex<Option<Gate>>,
     /// Files that begin with `DAMAGED` are fine now.
     pub mended: Mutex<bool>,
+    /// How often it came to its end.
+    pub crashes: Mutex<u32>,
+    /// How often it cannot be started from now on.
+    pub unable: Mutex<u32>,
 }
 
 #[async_trait]
@@ -52,6 +56,14 @@ impl Reader for PlainReader {
         }
         let mut bytes = Vec::new();
         original.read_to_end(&mut bytes).unwrap();
+        if *self.unable.lock().unwrap() > 0 {
+            *self.unable.lock().unwrap() -= 1;
+            return Err(ExtractError::passing("no process could be started"));
+        }
+        if bytes.starts_with(b"CRASH") {
+            *self.crashes.lock().unwrap() += 1;
+            return Err(ExtractError::new(FailureCode::Crashed, "it crashed"));
+        }
         if bytes.starts_with(b"DAMAGED") && !*self.mended.lock().unwrap() {
             return Err(ExtractError::new(
                 FailureCode::Damaged,

@@ -8,5 +8,6 @@ mod home;
 mod kills;
 mod pipeline;
 mod reuse;
+mod suspects;
 mod uploads;
 mod watches;

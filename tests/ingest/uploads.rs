@@ -64,8 +64,15 @@ async fn a_restart_removes_what_was_never_acknowledged() {
     let orphan = home.path().join("originals/ab").join("c".repeat(62));
     std::fs::create_dir_all(orphan.parent().unwrap()).unwrap();
     std::fs::write(&orphan, "whole").unwrap();
+    let note = format!("incoming/ab{}.placed", "c".repeat(62));
+    std::fs::write(home.path().join(note), "").unwrap();
+    // Not of an upload: perhaps the catalog is an older one, and this is all there is of a document.
+    let stranger = home.path().join("originals/ab").join("d".repeat(62));
+    std::fs::write(&stranger, "whole").unwrap();
     let home = home.crash_and_restart().await;
     assert!(!orphan.exists());
+    assert!(stranger.exists());
+    std::fs::remove_file(stranger).unwrap();
     assert_eq!(
         home.library.document(kept.id).await.unwrap().status,
         Status::Searchable

@@ -194,7 +194,7 @@ fn replace(t: &Transaction<'_>, id: DocumentId, content: Content) -> Result<(), 
     loosen_next(t, id)?;
     t.execute(
         "UPDATE documents SET next_sha256 = ?2, next_bytes = ?3, status = 'queued', \
-         error_code = NULL, error_message = NULL, updated_at = ?4, queued_at = ?4 WHERE id = ?1",
+         error_code = NULL, error_message = NULL, updated_at = ?4, queued_at = ?4, tries = 0 WHERE id = ?1",
         params![
             id.key(),
             content.sha256.0,
@@ -215,7 +215,7 @@ fn revert(t: &Transaction<'_>, id: DocumentId) -> Result<(), CatalogError> {
 fn stay(t: &Transaction<'_>, id: DocumentId) -> Result<(), CatalogError> {
     t.execute(
         "UPDATE documents SET next_sha256 = NULL, next_bytes = NULL, error_code = NULL, \
-         error_message = NULL, updated_at = ?2, queued_at = ?2, \
+         error_message = NULL, updated_at = ?2, queued_at = ?2, tries = 0, \
          status = CASE WHEN revision > 0 THEN 'searchable' ELSE 'queued' END WHERE id = ?1",
         params![id.key(), now()],
     )?;

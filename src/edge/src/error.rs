@@ -46,7 +46,7 @@ pub enum EdgeError {
     #[error("the index failed to {doing}: {reason}")]
     Broken { doing: &'static str, reason: String },
     /// It was closed by an earlier failure and could not be opened again.
-    #[error("the index in {} is closed after a failure; restart griot", folder.display())]
+    #[error("the index in {} is closed after a failure; it is opened again at the next write", folder.display())]
     Closed { folder: PathBuf },
 }
 

@@ -28,11 +28,18 @@ pub(crate) fn begin(folder: &Path) -> Result<PathBuf, EdgeError> {
     Ok(fresh)
 }
 
-/// The fresh shard, whole and synced, becomes the shard. Neither is open.
-pub(crate) fn exchange(folder: &Path) -> Result<(), EdgeError> {
+/// Removes what there is of a fresh shard that could not be made.
+pub(crate) fn abandon(folder: &Path) {
+    // Where it stays, the next one begins with removing it.
+    let _ = remove_tree(&folder.join(FRESH));
+}
+
+/// The fresh shard, whole and synced, becomes the shard. Neither is open. `between`: when there is none.
+pub(crate) fn exchange(folder: &Path, between: impl FnOnce()) -> Result<(), EdgeError> {
     let [shard, fresh, old] = [SHARD, FRESH, OLD].map(|name| folder.join(name));
     remove_tree(&old)?;
     fs::rename(&shard, &old).map_err(|source| EdgeError::io("rename", &shard, source))?;
+    between();
     if let Err(source) = fs::rename(&fresh, &shard) {
         fs::rename(&old, &shard).map_err(|source| EdgeError::io("rename", &old, source))?;
         return Err(EdgeError::io("rename", &fresh, source));

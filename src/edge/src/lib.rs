@@ -12,18 +12,27 @@
 //! * deleted points stay in its segments and its log: [`EdgeIndex::purge`] writes the others to a fresh
 //!   shard;
 //! * its log only grows: [`EdgeIndex::flush`] drops the parts that are no longer of use;
-//! * a shard may be left half made by a kill: one without our identity file is made anew.
+//! * a shard may be left half made by a kill: one without our identity file is made anew;
+//! * after a write or a flush that failed, what it holds in memory is not what it has on disk: it is
+//!   opened anew before the next write, which its caller repeats from the beginning;
+//! * damaged files may end the program: attempts to open them are counted;
+//! * so may a full disk: nothing is begun without some room.
 
+mod attempt;
 mod error;
 mod exchange;
 mod identity;
 mod log;
+mod room;
 mod shard;
 
 use std::{
     fs::{self, File, TryLockError},
     path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard},
+    sync::{
+        Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 pub use error::EdgeError;
@@ -67,6 +76,17 @@ pub struct Hit {
     pub score: f32,
 }
 
+/// How far [`EdgeIndex::purge`] has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exchange {
+    /// The fresh shard is whole and on the disk.
+    Written,
+    /// The old one has stepped aside: there is none in its place.
+    Aside,
+    /// The fresh one is in its place.
+    Done,
+}
+
 /// What the index in `folder` was made for, if there is one. Opens nothing.
 ///
 /// # Errors
@@ -84,6 +104,8 @@ pub struct EdgeIndex {
     shard: RwLock<Option<Shard>>,
     /// One writer at a time: the shard's own `flush` panics when it meets another.
     turn: Mutex<()>,
+    /// A write failed since the shard was opened.
+    torn: AtomicBool,
     /// Held locked as long as the index is open.
     _lock: File,
 }
@@ -99,6 +121,7 @@ impl EdgeIndex {
         let lock = lock(folder)?;
         let path = folder.join(exchange::SHARD);
         exchange::finish(folder)?;
+        room::at_least(room::LEAST, folder)?;
         let shard = match identity::read(folder)? {
             Some(recorded) if recorded != *identity => {
                 return Err(EdgeError::OtherIdentity {
@@ -107,10 +130,12 @@ impl EdgeIndex {
                     asked: identity.clone(),
                 });
             }
-            Some(_) => {
+            Some(_) => attempt::counted(folder, "open", || {
                 log::prune(&path)?;
-                Shard::load(&path)?
-            }
+                let shard = Shard::load(&path)?;
+                shard.try_out(identity.dimension)?;
+                Ok(shard)
+            })?,
             None => {
                 // Whatever is there is what an interrupted creation left.
                 if path.exists() {
@@ -129,6 +154,7 @@ impl EdgeIndex {
             identity: identity.clone(),
             shard: RwLock::new(Some(shard)),
             turn: Mutex::new(()),
+            torn: AtomicBool::new(false),
             _lock: lock,
         })
     }
@@ -144,14 +170,24 @@ impl EdgeIndex {
         for entry in &entries {
             self.check_dimension(entry.dense.len())?;
         }
-        let _turn = self.turn();
-        self.with(|shard| shard.upsert(entries))
+        let turn = self.turn();
+        self.prepare(&turn)?;
+        self.written(|shard| shard.upsert(entries))
     }
 
     /// Returns when everything written so far is on disk. About 3 ms after a small write.
+    ///
+    /// # Errors
+    /// Also when a write before it failed: whoever promised something writes all of it again first.
     pub fn flush(&self) -> Result<(), EdgeError> {
         let _turn = self.turn();
-        self.with(Shard::flush)?;
+        if self.torn.load(Ordering::SeqCst) {
+            return Err(EdgeError::Broken {
+                doing: "write to disk",
+                reason: "a write before it failed".to_owned(),
+            });
+        }
+        self.written(Shard::flush)?;
         if log::is_long(&self.folder.join(exchange::SHARD))? {
             self.reopen()?;
         }
@@ -189,18 +225,15 @@ impl EdgeIndex {
 
     /// Removes a document's points, those of revision `keep` excepted.
     pub fn delete(&self, document: Uuid, keep: Option<u32>) -> Result<(), EdgeError> {
-        let _turn = self.turn();
-        let only = Only {
-            collection: None,
-            document: Some(document),
-        };
-        self.with(|shard| {
-            let before = shard.count(&only)?;
-            shard.delete(document, keep)?;
-            if shard.count(&only)? < before {
-                exchange::mark(&self.folder)?;
+        let turn = self.turn();
+        self.prepare(&turn)?;
+        self.written(|shard| {
+            if shard.count_doomed(document, keep)? == 0 {
+                return Ok(());
             }
-            Ok(())
+            // The mark first: whatever comes between, no file keeps what nobody is to find there.
+            exchange::mark(&self.folder)?;
+            shard.delete(document, keep)
         })
     }
 
@@ -208,29 +241,45 @@ impl EdgeIndex {
     /// holds anything of those that were deleted. Searches go on but for the exchange (as long as
     /// opening takes); writers wait. The graph of [`Self::optimize`] has to be built again.
     ///
-    /// Returns whether there was anything to do: whether points were deleted since the last time.
-    pub fn purge(&self) -> Result<bool, EdgeError> {
-        let _turn = self.turn();
+    /// `passing` is told of each step, so that tests can end the program there. Returns whether there was
+    /// anything to do: whether points were deleted since the last time.
+    pub fn purge(&self, passing: impl Fn(Exchange)) -> Result<bool, EdgeError> {
+        let turn = self.turn();
         if !exchange::is_marked(&self.folder) {
             return Ok(false);
         }
-        let fresh = exchange::begin(&self.folder)?;
-        let shard = Shard::create(&fresh, self.identity.dimension)?;
-        self.with(|old| old.copy_into(&shard))?;
-        shard.flush()?;
-        drop(shard);
-        exchange::sync_tree(&fresh)?;
+        self.prepare(&turn)?;
+        if let Err(error) = self.make_fresh() {
+            // On a full disk the room it takes is what is missing.
+            exchange::abandon(&self.folder);
+            return Err(error);
+        }
+        passing(Exchange::Written);
 
         let mut guard = self.shard.write().unwrap_or_else(PoisonError::into_inner);
         *guard = None;
-        let exchanged = exchange::exchange(&self.folder);
-        // Whichever it is now, it is opened; a failure of both is told by every later call.
-        *guard = Some(Shard::load(&self.folder.join(exchange::SHARD))?);
+        self.torn.store(true, Ordering::SeqCst);
+        let exchanged = exchange::exchange(&self.folder, || passing(Exchange::Aside));
+        passing(Exchange::Done);
+        // Whichever it is now, it is opened; where neither can be, the next write tries again.
+        *guard = Some(self.load()?);
+        self.torn.store(false, Ordering::SeqCst);
         drop(guard);
         exchanged?;
         exchange::finish(&self.folder)?;
         exchange::unmark(&self.folder)?;
         Ok(true)
+    }
+
+    /// Writes the points there are to a shard beside this one, whole and synced.
+    fn make_fresh(&self) -> Result<(), EdgeError> {
+        self.room_for_another()?;
+        let fresh = exchange::begin(&self.folder)?;
+        let shard = Shard::create(&fresh, self.identity.dimension)?;
+        self.with(|old| old.copy_into(&shard))?;
+        shard.flush()?;
+        drop(shard);
+        exchange::sync_tree(&fresh)
     }
 
     /// The dense vectors of points, in the order of `ids`; `None` where there is no such point.
@@ -248,9 +297,11 @@ impl EdgeIndex {
     ///
     /// Returns whether there was anything to do.
     pub fn optimize(&self) -> Result<bool, EdgeError> {
-        let _turn = self.turn();
-        let changed = self.with(Shard::optimize)?;
-        self.with(Shard::flush)?;
+        let turn = self.turn();
+        self.prepare(&turn)?;
+        self.room_for_another()?;
+        let changed = self.written(Shard::optimize)?;
+        self.written(Shard::flush)?;
         Ok(changed)
     }
 
@@ -287,15 +338,55 @@ impl EdgeIndex {
         work(shard)
     }
 
+    /// Runs a write; after one that failed nothing is taken for written.
+    fn written<T>(
+        &self,
+        work: impl FnOnce(&Shard) -> Result<T, EdgeError>,
+    ) -> Result<T, EdgeError> {
+        let result = self.with(work);
+        // A request that was refused changed nothing.
+        if matches!(
+            result,
+            Err(EdgeError::Broken { .. } | EdgeError::Io { .. } | EdgeError::Closed { .. })
+        ) {
+            self.torn.store(true, Ordering::SeqCst);
+        }
+        result
+    }
+
+    /// For as much again as the shard takes.
+    fn room_for_another(&self) -> Result<(), EdgeError> {
+        let taken = room::taken_by(&self.folder.join(exchange::SHARD));
+        room::at_least(taken + room::LEAST, &self.folder)
+    }
+
+    /// Comes before each write.
+    fn prepare(&self, _turn: &MutexGuard<'_, ()>) -> Result<(), EdgeError> {
+        room::at_least(room::LEAST, &self.folder)?;
+        if self.torn.load(Ordering::SeqCst) {
+            self.reopen()?;
+        }
+        Ok(())
+    }
+
     /// Closes the shard, drops the log's old parts and opens it again. Searches wait meanwhile (0.4 s
-    /// at 100,000 points). When it cannot be opened the index stays closed, and says so to each call.
+    /// at 100,000 points). When it cannot be opened the index stays closed, and says so to each
+    /// search; the next write tries again.
     fn reopen(&self) -> Result<(), EdgeError> {
-        let path = self.folder.join(exchange::SHARD);
         let mut guard = self.shard.write().unwrap_or_else(PoisonError::into_inner);
         *guard = None;
-        log::prune(&path)?;
-        *guard = Some(Shard::load(&path)?);
+        self.torn.store(true, Ordering::SeqCst);
+        *guard = Some(self.load()?);
+        self.torn.store(false, Ordering::SeqCst);
         Ok(())
+    }
+
+    fn load(&self) -> Result<Shard, EdgeError> {
+        let path = self.folder.join(exchange::SHARD);
+        attempt::counted(&self.folder, "open", || {
+            log::prune(&path)?;
+            Shard::load(&path)
+        })
     }
 }
 

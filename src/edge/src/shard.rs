@@ -108,22 +108,16 @@ impl Shard {
     }
 
     pub(crate) fn delete(&self, document: Uuid, keep: Option<u32>) -> Result<(), EdgeError> {
-        let filter = Filter {
-            must: Some(vec![is(DOCUMENT, document.to_string())]),
-            must_not: keep.map(|revision| {
-                vec![Condition::Field(FieldCondition::new_match(
-                    field(REVISION),
-                    Match::Value(MatchValue {
-                        value: ValueVariants::Integer(i64::from(revision)),
-                    }),
-                ))]
-            }),
-            ..Filter::default()
-        };
+        let filter = doomed(document, keep);
         self.update(
             "delete",
             UpdateOperation::PointOperation(PointOperations::DeletePointsByFilter(filter)),
         )
+    }
+
+    /// How many points [`Self::delete`] would remove.
+    pub(crate) fn count_doomed(&self, document: Uuid, keep: Option<u32>) -> Result<u64, EdgeError> {
+        self.count_where(Some(doomed(document, keep)))
     }
 
     pub(crate) fn search_dense(
@@ -175,10 +169,7 @@ impl Shard {
                         .payload
                         .as_ref()
                         .and_then(key)
-                        .ok_or_else(|| EdgeError::Broken {
-                            doing: "search",
-                            reason: format!("point {} carries no key", hit.id),
-                        })?,
+                        .ok_or_else(|| no_key("search", &hit.id))?,
                     score: hit.score,
                 })
             })
@@ -201,11 +192,27 @@ impl Shard {
     }
 
     pub(crate) fn count(&self, only: &Only) -> Result<u64, EdgeError> {
+        self.count_where(filter(only))
+    }
+
+    fn count_where(&self, filter: Option<Filter>) -> Result<u64, EdgeError> {
         let request = CountRequest {
-            filter: filter(only),
+            filter,
             exact: true,
         };
         guarded("count", || self.edge().count(request)).map(|count| count as u64)
+    }
+
+    /// Finds out whether it can be searched at all, by each kind of search once.
+    pub(crate) fn try_out(&self, dimension: usize) -> Result<(), EdgeError> {
+        let all = Only::default();
+        let mut vector = vec![0.0; dimension];
+        if let Some(first) = vector.first_mut() {
+            *first = 1.0;
+        }
+        self.count(&all)?;
+        self.search_dense(vector, &all, 1)?;
+        self.search_sparse(vec![0], vec![1.0], &all, 1).map(drop)
     }
 
     /// Points that a dense search looks at one by one.
@@ -333,6 +340,13 @@ fn dense(vectors: VectorStructInternal) -> Option<Vec<f32>> {
     }
 }
 
+fn no_key(doing: &'static str, id: &PointId) -> EdgeError {
+    EdgeError::Broken {
+        doing,
+        reason: format!("point {id} carries no key"),
+    }
+}
+
 fn key(payload: &Payload) -> Option<Key> {
     let number = |name| {
         payload
@@ -346,6 +360,22 @@ fn key(payload: &Payload) -> Option<Key> {
         revision: number(REVISION)?,
         ordinal: number(ORDINAL)?,
     })
+}
+
+/// A document's points, those of revision `keep` excepted.
+fn doomed(document: Uuid, keep: Option<u32>) -> Filter {
+    Filter {
+        must: Some(vec![is(DOCUMENT, document.to_string())]),
+        must_not: keep.map(|revision| {
+            vec![Condition::Field(FieldCondition::new_match(
+                field(REVISION),
+                Match::Value(MatchValue {
+                    value: ValueVariants::Integer(i64::from(revision)),
+                }),
+            ))]
+        }),
+        ..Filter::default()
+    }
 }
 
 fn filter(only: &Only) -> Option<Filter> {

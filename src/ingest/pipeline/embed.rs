@@ -7,6 +7,7 @@ use tokio::{sync::mpsc, time::Instant};
 use super::{EMBEDDED, Embedded, Prepared, READ, unavailable};
 use crate::{
     domain::{Embedding, Stage},
+    failpoints::{Point, reach},
     ingest::{chunk::embedding_text, patience::Patience, shared::Shared},
     ports::{EmbedKind, PortError},
 };
@@ -262,6 +263,9 @@ impl EmbedStage {
             .into_iter()
             .partition::<VecDeque<_>, _>(|work| work.missing.is_empty());
         self.table = rest;
+        for _ in &finished {
+            reach(Point::EmbedAfter);
+        }
         finished.into_iter().map(Work::finished).collect()
     }
 

@@ -7,7 +7,8 @@ use tokio::sync::mpsc;
 use super::{EMBEDDED, Embedded, unavailable};
 use crate::{
     catalog::CatalogError,
-    domain::Stage,
+    domain::{Failure, FailureCode, Stage},
+    failpoints::{Point as Failpoint, reach},
     ingest::{patience::Patience, shared::Shared},
     ports::{Filter, Point, PortError},
 };
@@ -85,6 +86,20 @@ async fn publish_group(shared: &Arc<Shared>, mut group: Vec<Embedded>) -> bool {
         if !patience.wait(error, &shared.cancel).await {
             return false;
         }
+        if let Setback::Catalog(error) = &setback
+            && !matches!(error, CatalogError::DiskFull | CatalogError::Stopped(_))
+            && patience.tries >= TRIES + STRIKES
+            && forget_points(shared, one).await
+        {
+            // It takes what others write, so it is this document that it cannot take.
+            let failure = Failure {
+                code: FailureCode::Internal,
+                message: format!("it was read, but the catalog could not take its text ({error})"),
+            };
+            shared.give_up(&one.prepared, failure).await;
+            shared.sweep.notify_one();
+            return true;
+        }
         if let Some(error) = error
             && patience.tries >= TRIES + STRIKES
             && shared.store.count(Filter::default()).await.is_ok()
@@ -97,19 +112,30 @@ async fn publish_group(shared: &Arc<Shared>, mut group: Vec<Embedded>) -> bool {
     true
 }
 
-async fn give_up(shared: &Shared, one: &Embedded, error: &PortError) {
-    let id = one.prepared.claim.id;
-    // Some of its points may be there. Noted first: whoever hears of the failure may look for them.
-    if let Err(error) = shared.catalog.call(move |c| c.note_leftovers(id)).await {
-        tracing::warn!(document = %id, %error, "leftover points stay until it is processed again");
-    }
+async fn give_up(shared: &Arc<Shared>, one: &Embedded, error: &PortError) {
+    forget_points(shared, one).await;
     shared.give_up(&one.prepared, unavailable(error)).await;
     shared.sweep.notify_one();
+}
+
+/// Notes that points may be there of a document that is about to be given up. First: whoever hears of the
+/// failure may look for them. Whether it could be noted.
+async fn forget_points(shared: &Shared, one: &Embedded) -> bool {
+    let id = one.prepared.claim.id;
+    let noted = shared.catalog.call(move |c| c.note_leftovers(id)).await;
+    if let Err(error) = &noted {
+        tracing::warn!(document = %id, %error, "leftover points stay until it is processed again");
+    }
+    noted.is_ok()
 }
 
 /// Everything from the look at the catalog to the publication, with nobody else at the points. An
 /// attempt that is broken off is repeated from its beginning.
 async fn attempt(shared: &Arc<Shared>, group: &[Embedded]) -> Result<(), Setback> {
+    shared
+        .room
+        .for_documents()
+        .map_err(|_| Setback::Catalog(CatalogError::DiskFull))?;
     let _points = shared.points.lock().await;
     shared.open_store().await?;
     let mut current = Vec::with_capacity(group.len());
@@ -153,10 +179,12 @@ async fn attempt(shared: &Arc<Shared>, group: &[Embedded]) -> Result<(), Setback
         let id = one.prepared.claim.id;
         let publication = Arc::clone(&one.prepared.publication);
         let reading = one.prepared.document.sha256;
+        reach(Failpoint::FlipBefore);
         let published = shared
             .catalog
             .call(move |c| c.publish_read(&publication, reading))
             .await?;
+        reach(Failpoint::FlipAfter);
         if published {
             shared.announce(id);
             shared.upkeep.notify_one();

@@ -9,9 +9,11 @@ use super::{Prepared, READ, reuse::known_vectors, room_for};
 use crate::{
     catalog::{CatalogError, Publication},
     domain::{Document, DocumentId, Failure, FailureCode, Fingerprint, Stage, Status, bm25::Bm25},
+    failpoints::{Point, reach},
     ingest::{
         chunk::{ChunkSize, Chunker},
         extract::{ExtractError, Extracted, Progress},
+        originals::Unopened,
         patience::Patience,
         reader::Source,
         shared::{Claim, Shared},
@@ -83,6 +85,10 @@ async fn next(shared: &Arc<Shared>) -> Result<Option<(Claim, Document)>, Catalog
     let limit = shared.claimed() + 1;
     let waiting = shared.catalog.call(move |c| c.waiting(limit)).await?;
     for id in waiting {
+        if shared.must_wait(id) {
+            // Whatever leaves the pipeline wakes this stage.
+            return Ok(None);
+        }
         let Some(mut claim) = shared.claim(id) else {
             continue;
         };
@@ -96,30 +102,52 @@ async fn next(shared: &Arc<Shared>) -> Result<Option<(Claim, Document)>, Catalog
     Ok(None)
 }
 
-/// Reads and cuts one document. The chunker comes back for the next.
-async fn prepare(
+/// Why a document was not read.
+enum Trouble {
+    /// It was deleted, or the daemon stops.
+    Stopped,
+    OfTheDocument(Failure),
+    /// Perhaps the document's, perhaps not: it is tried a few times, after the others.
+    Suspicious(Failure),
+    /// The machine's: it will pass.
+    Passing(String),
+}
+
+/// Reads one document in the jail.
+async fn read_once(
     shared: &Arc<Shared>,
-    room: &Arc<Semaphore>,
-    claim: Claim,
-    document: Document,
-    chunker: Chunker,
-) -> (Outcome, Chunker) {
+    claim: &Claim,
+    document: &Document,
+) -> Result<Extracted, Trouble> {
     let id = claim.id;
     show(shared, id, Stage::Extracting, 0.0);
+    reach(Point::ReadBefore);
     let (sha256, bytes) = (document.sha256, document.bytes);
     let originals = Arc::clone(shared);
-    let opened = blocking(move || originals.originals.open_one(sha256, bytes)).await;
-    let original = match opened {
+    let opened = blocking(move || Ok(originals.originals.open_one(sha256, bytes))).await;
+    let original = match opened.map_err(|_| Trouble::Stopped)? {
         Ok(original) => original,
-        Err(error) => {
-            tracing::warn!(document = %id, %error, "an original could not be opened");
-            let failure = Failure {
+        // It went with its document.
+        Err(Unopened::Lost { .. }) if claim.cancelled.is_cancelled() => {
+            return Err(Trouble::Stopped);
+        }
+        Err(error @ Unopened::Lost { .. }) => {
+            tracing::warn!(document = %id, %error, "an original is lost");
+            return Err(Trouble::OfTheDocument(Failure {
                 code: FailureCode::Internal,
                 message: "its stored original is missing or cut short; upload it again".to_owned(),
-            };
-            shared.fail(&claim, failure, Vec::new()).await;
-            return (Outcome::Ended, chunker);
+            }));
         }
+        Err(error) if error.is_of_the_file() => {
+            return Err(Trouble::Suspicious(Failure {
+                code: FailureCode::Internal,
+                message: format!(
+                    "its stored original cannot be read from the disk ({error}); look at the disk, then \
+                     process it again"
+                ),
+            }));
+        }
+        Err(error) => return Err(Trouble::Passing(error.to_string())),
     };
     let progress = |p: Progress| {
         let done = f64::from(p.page) / f64::from(p.of.max(1));
@@ -132,15 +160,71 @@ async fn prepare(
     };
     let read = tokio::select! {
         read = shared.reader.read(original, &source, &progress) => read,
-        () = claim.cancelled.cancelled() => return (Outcome::Ended, chunker),
+        () = claim.cancelled.cancelled() => return Err(Trouble::Stopped),
     };
-    let extracted = match read.and_then(checked) {
-        Ok(extracted) => extracted,
-        Err(error) => {
-            shared.fail(&claim, error.into(), Vec::new()).await;
+    let error = match read.and_then(checked) {
+        Ok(extracted) => return Ok(extracted),
+        Err(error) => error,
+    };
+    if !error.passing && error.code != FailureCode::Crashed {
+        return Err(Trouble::OfTheDocument(error.into()));
+    }
+    // It is read again, and needs its password again.
+    if let Some(password) = source.password {
+        shared
+            .passwords
+            .put_back(sha256, &document.collection, password);
+    }
+    Err(if error.passing {
+        Trouble::Passing(error.message)
+    } else {
+        Trouble::Suspicious(error.into())
+    })
+}
+
+/// Reads and cuts one document. The chunker comes back for the next.
+async fn prepare(
+    shared: &Arc<Shared>,
+    room: &Arc<Semaphore>,
+    claim: Claim,
+    document: Document,
+    chunker: Chunker,
+) -> (Outcome, Chunker) {
+    let id = claim.id;
+    let mut patience = Patience::default();
+    let extracted = loop {
+        let trouble = match read_once(shared, &claim, &document).await {
+            Ok(extracted) => break extracted,
+            Err(trouble) => trouble,
+        };
+        let reason = match trouble {
+            Trouble::Stopped => return (Outcome::Ended, chunker),
+            Trouble::OfTheDocument(failure) => {
+                shared.fail(&claim, failure, Vec::new()).await;
+                return (Outcome::Ended, chunker);
+            }
+            Trouble::Suspicious(failure) => {
+                match shared.catalog.call(move |c| c.postpone(id)).await {
+                    Ok(Some(tries)) if tries >= shared.config.max_tries => {
+                        drop(shared.passwords.take(document.sha256, &document.collection));
+                        shared.fail(&claim, failure, Vec::new()).await;
+                        return (Outcome::Ended, chunker);
+                    }
+                    Ok(_) => return (Outcome::Ended, chunker),
+                    Err(error) => error.to_string(),
+                }
+            }
+            Trouble::Passing(reason) => reason,
+        };
+        if patience.tries == 0 {
+            tracing::warn!(document = %id, reason, "a document waits to be read");
+        }
+        shared.catalog.set_down(id);
+        if !patience.wait(None, &claim.cancelled).await {
             return (Outcome::Ended, chunker);
         }
     };
+    reach(Point::ReadAfter);
     let pages = extracted.page_reports();
     if let Some(failure) = extracted.without_text() {
         shared.fail(&claim, failure.into(), pages).await;

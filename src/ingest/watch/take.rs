@@ -25,7 +25,7 @@ use crate::{
         IngestError,
         extract::{GLANCE, glance},
         shared::Shared,
-        upload::{Part, blocking},
+        upload::{Part, blocking, settle},
     },
 };
 
@@ -105,33 +105,40 @@ async fn taken(shared: &Arc<Shared>, watch: &Watch, path: &Path) -> Result<Assig
         if copy.is_none() && wants_original(shared, &assignment).await? {
             room(shared).await?;
             let part = Part(shared.originals.new_part());
-            let (back, part) = on_disk(move || copy_to(bytes, part)).await?;
+            let owned = Arc::clone(shared);
+            let (back, part) = on_disk(move || copy_to(&owned, bytes, part)).await?;
             (bytes, copy) = (back, Some(part));
         }
         // An upload or a delete of the same bytes comes before this or after it.
         let _lock = shared.originals.lock(assignment.content.sha256).await;
         let wanted = wants_original(shared, &assignment).await?;
-        if wanted {
+        let placed = if wanted {
             let Some(part) = copy.take() else { continue };
             let (owned, content) = (Arc::clone(shared), assignment.content);
-            on_disk(move || place(&owned, &part, content)).await?;
-        }
-        let given = assignment.clone();
-        let assigned = shared.catalog.call(move |c| c.assign(&given)).await;
-        return match assigned {
-            Ok(assigned) => {
-                follow(shared, assigned);
-                Ok(assigned)
-            }
-            Err(error) => {
-                if wanted {
-                    let (owned, sha256) = (Arc::clone(shared), assignment.content.sha256);
-                    // Where this fails too, the next start removes it.
-                    let _ = on_disk(move || forget(&owned, sha256)).await;
-                }
-                Err(Trouble::Stopped(error.into()))
-            }
+            on_disk(move || place(&owned, &part, content)).await
+        } else {
+            Ok(())
         };
+        let assigned = match placed {
+            Ok(()) => {
+                let given = assignment.clone();
+                let assigned = shared.catalog.call(move |c| c.assign(&given)).await;
+                assigned.map_err(|error| Trouble::Stopped(error.into()))
+            }
+            Err(error) => Err(error),
+        };
+        if wanted {
+            let (owned, sha256) = (Arc::clone(shared), assignment.content.sha256);
+            on_disk(move || {
+                settle(&owned, sha256);
+                Ok(())
+            })
+            .await?;
+        }
+        if let Ok(assigned) = &assigned {
+            follow(shared, *assigned);
+        }
+        return assigned;
     }
 }
 
@@ -233,7 +240,7 @@ fn read(root: &Path, path: &Path, limit: u64, any_kind: bool) -> Result<Bytes, T
 }
 
 /// Copies the bytes beside the originals. What was hashed is what is copied, or it is done again.
-fn copy_to(mut bytes: Bytes, part: Part) -> Result<(Bytes, Part), Trouble> {
+fn copy_to(shared: &Shared, mut bytes: Bytes, part: Part) -> Result<(Bytes, Part), Trouble> {
     let kept = |error| {
         Trouble::Stopped(IngestError::io(
             "a watched file could not be kept",
@@ -245,13 +252,17 @@ fn copy_to(mut bytes: Bytes, part: Part) -> Result<(Bytes, Part), Trouble> {
     bytes.file.rewind().map_err(kept)?;
     let mut written = Ok(());
     let read = hash(&mut bytes.file, |block| {
-        written = copy.write_all(block);
+        written = shared
+            .room
+            .for_uploads()
+            .map_err(Trouble::Stopped)
+            .and_then(|()| copy.write_all(block).map_err(kept));
         match &written {
             Ok(()) => Ok(()),
-            Err(error) => Err(error.kind().into()),
+            Err(_) => Err(std::io::ErrorKind::Other.into()),
         }
     });
-    written.map_err(kept)?;
+    written?;
     let Ok((sha256, _)) = read else {
         return Err(Trouble::Later);
     };
@@ -263,24 +274,19 @@ fn copy_to(mut bytes: Bytes, part: Part) -> Result<(Bytes, Part), Trouble> {
 }
 
 fn place(shared: &Shared, part: &Part, content: Content) -> Result<(), Trouble> {
-    if shared.originals.has(content.sha256, content.bytes) {
+    // One that no row speaks of was left by a taking in that failed, perhaps before its name was durable.
+    if shared.originals.has(content.sha256, content.bytes)
+        && shared
+            .catalog
+            .needs_original(content.sha256)
+            .map_err(|error| Trouble::Stopped(error.into()))?
+    {
         return Ok(());
     }
     shared
         .originals
         .place(&part.0, content.sha256)
         .map_err(Trouble::Stopped)
-}
-
-fn forget(shared: &Shared, sha256: Sha256Hash) -> Result<(), Trouble> {
-    if !shared
-        .catalog
-        .needs_original(sha256)
-        .map_err(|error| Trouble::Stopped(error.into()))?
-    {
-        shared.originals.remove(sha256).map_err(Trouble::Stopped)?;
-    }
-    Ok(())
 }
 
 fn hash(
