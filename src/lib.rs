@@ -2,9 +2,9 @@
 //!
 //! [`domain`] plain types and pure rules · [`ports`] the seams to what may fail · [`catalog`] the
 //! truth, in SQLite · [`ingest`] documents in · [`answer`] questions to cited answers · [`health`]
-//! breakers, supervision and the board · [`backup`] the library as one file · [`adapters`] the
-//! implementations of the ports · [`http`] and [`cli`] the edges · [`weights`] the models' files ·
-//! [`config`] every setting · [`failpoints`] where tests make it die · [`app`] the one place where all
+//! breakers, supervision and the board · [`voice`] a conversation aloud · [`backup`] the library as one file ·
+//! [`adapters`] the implementations of the ports · [`http`] and [`cli`] the edges · [`weights`] the models'
+//! files · [`config`] every setting · [`failpoints`] where tests make it die · [`app`] the one place where all
 //! of it is put together. `ARCHITECTURE.md` says who may name whom.
 
 pub mod adapters;
@@ -22,4 +22,5 @@ pub mod ingest;
 pub mod ports;
 pub mod shutdown;
 pub mod telemetry;
+pub mod voice;
 pub mod weights;

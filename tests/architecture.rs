@@ -21,6 +21,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ),
     ("answer", &["domain", "ports", "catalog", "config"]),
     ("backup", &["domain", "catalog", "ingest"]),
+    ("voice", &["domain", "ports", "answer", "config"]),
     ("adapters", &["domain", "ports", "config", "failpoints"]),
     (
         "http",

@@ -1,0 +1,451 @@
+//! From the first sound of a turn to the decision that it is over.
+
+use super::{
+    Dismissal, Effect, FRAME_MS, Frame, JobId, Ms, Session, State, Why,
+    think::{Awaited, Thought},
+    utterance::{Finale, GUESSES, Piece, Utterance},
+};
+use crate::voice::{
+    hallucination::{Doubt, Hypothesis, Voiced, doubt},
+    turn::{Detection, Signs, wait},
+    words::{fold, is_echo, looks_complete, says_stop},
+};
+
+/// Speech that begins a turn.
+const ONSET: Ms = 96;
+/// Silence after which a turn may be over.
+const PAUSE: Ms = 96;
+/// Speech that ends a pause.
+const RESUME: Ms = 64;
+/// Sound after the last speech that is given to the transcriber: soft endings are part of words.
+const TAIL: Ms = 160;
+/// A turn this long is written down in pieces: models hear 30 s at once.
+const PIECE: Ms = 26_000;
+/// Sound that the judge of turns hears.
+const JUDGED: Ms = 8000;
+/// So long after the last word of an answer its echo may still be heard.
+const ECHO_TAIL: Ms = 500;
+
+impl Session {
+    pub(super) fn while_idle(&mut self, frame: Frame) -> State {
+        if self.run.speech < ONSET || !self.tuning.hears {
+            return State::Idle;
+        }
+        self.begin_turn(frame, None)
+    }
+
+    /// Speech has begun: a new turn.
+    pub(super) fn begin_turn(&mut self, frame: Frame, carried: Option<String>) -> State {
+        let began = self
+            .now
+            .saturating_sub(self.run.speech + self.tuning.preroll);
+        let turn = self.turn();
+        self.out.push(Effect::SpeechStarted { turn, at: began });
+        let mut utterance = Utterance::new(turn, began, self.now, carried);
+        for _ in 0..self.run.speech / FRAME_MS {
+            utterance.voiced.add(FRAME_MS, frame.speech);
+        }
+        State::Listening(utterance)
+    }
+
+    pub(super) fn while_listening(
+        &mut self,
+        mut utterance: Utterance,
+        frame: Frame,
+        speech: bool,
+    ) -> State {
+        if speech {
+            utterance.last_voice = self.now;
+            utterance.voiced.add(FRAME_MS, frame.speech);
+        }
+        if self.run.silence >= PAUSE {
+            return self.pause(utterance);
+        }
+        self.look(&mut utterance);
+        State::Listening(utterance)
+    }
+
+    /// A look at what is being said, when it is time; a turn that grows too long loses its beginning to
+    /// a piece of its own.
+    pub(super) fn look(&mut self, utterance: &mut Utterance) {
+        if !self.tuning.hears {
+            return;
+        }
+        if self.now - utterance.began >= PIECE && utterance.voiced.is_speech() {
+            if let Some(job) = utterance.look.take() {
+                self.out.push(Effect::ForgetJob(job));
+            }
+            let job = self.job();
+            self.out.push(Effect::Transcribe {
+                job,
+                whole: true,
+                stretch: utterance.began..self.now,
+            });
+            utterance.pieces.push(Piece { job, text: None });
+            utterance.began = self.now;
+            utterance.captions.turn_over();
+            utterance.latest = None;
+        } else if utterance.wants_look(self.now) {
+            let job = self.job();
+            self.out.push(Effect::Transcribe {
+                job,
+                whole: false,
+                stretch: utterance.began..self.now,
+            });
+            utterance.look_begun(job, self.now);
+        }
+    }
+
+    /// Silence: the words are asked for at once, and whether that was all.
+    fn pause(&mut self, mut utterance: Utterance) -> State {
+        if let Some(job) = utterance.look.take() {
+            self.out.push(Effect::ForgetJob(job));
+        }
+        if utterance.voiced.is_speech() {
+            self.ask_for_words(&mut utterance);
+            let job = self.job();
+            utterance.judge = Some(job);
+            let from = match utterance.pieces.is_empty() {
+                true => utterance.began.max(self.now.saturating_sub(JUDGED)),
+                false => self.now.saturating_sub(JUDGED),
+            };
+            self.out.push(Effect::Judge {
+                job,
+                stretch: from..self.now,
+            });
+        }
+        self.decide_if_time(utterance)
+    }
+
+    fn ask_for_words(&mut self, utterance: &mut Utterance) {
+        let job = self.job();
+        utterance.finale = Finale::Asked(job);
+        self.out.push(Effect::Transcribe {
+            job,
+            whole: true,
+            stretch: utterance.began..self.now.min(utterance.last_voice + TAIL),
+        });
+    }
+
+    pub(super) fn while_paused(
+        &mut self,
+        mut utterance: Utterance,
+        frame: Frame,
+        speech: bool,
+    ) -> State {
+        if speech {
+            utterance.voiced.add(FRAME_MS, frame.speech);
+        }
+        if self.run.speech >= RESUME {
+            utterance.last_voice = self.now;
+            self.forget_finale(&mut utterance);
+            self.withdraw(&mut utterance, Why::WentOn);
+            return State::Listening(utterance);
+        }
+        self.decide_if_time(utterance)
+    }
+
+    fn forget_finale(&mut self, utterance: &mut Utterance) {
+        if let Finale::Asked(job) = std::mem::take(&mut utterance.finale) {
+            self.out.push(Effect::ForgetJob(job));
+        }
+        if let Some(job) = utterance.judge.take() {
+            self.out.push(Effect::ForgetJob(job));
+        }
+        utterance.over = None;
+    }
+
+    pub(super) fn withdraw(&mut self, utterance: &mut Utterance, why: Why) {
+        if let Some(guess) = utterance.guess.take() {
+            self.out.push(Effect::Drop {
+                reply: guess.id,
+                why,
+            });
+        }
+    }
+
+    /// Decides the turn when the silence has lasted long enough for what is known of it.
+    fn decide_if_time(&mut self, utterance: Utterance) -> State {
+        let signs = Signs {
+            over: utterance.over,
+            text: utterance.known(),
+            after_question: self.asked_back,
+        };
+        match wait(signs, self.tuning.detection) {
+            Some(wait) if self.now - utterance.last_voice >= wait => self.decide(utterance, true),
+            _ => State::MaybeEnd(utterance),
+        }
+    }
+
+    /// The turn is over. `heard`: its beginning was told, so its end is.
+    fn decide(&mut self, mut utterance: Utterance, heard: bool) -> State {
+        let turn = utterance.turn;
+        if heard {
+            self.out.push(Effect::SpeechStopped {
+                turn,
+                at: utterance.last_voice,
+            });
+        }
+        self.run.speech = 0;
+        if let Some(job) = utterance.judge.take() {
+            self.out.push(Effect::ForgetJob(job));
+        }
+        let awaited = matches!(utterance.finale, Finale::Asked(_))
+            || utterance.pieces.iter().any(|piece| piece.text.is_none());
+        if awaited {
+            self.out.push(Effect::Committed { turn });
+            let respond = self.tuning.respond;
+            let awaited = Awaited::Words(utterance, respond);
+            return State::Thinking(Thought::new(self.now, awaited));
+        }
+        match utterance.finale.clone() {
+            Finale::Text(text) => {
+                self.out.push(Effect::Committed { turn });
+                let respond = self.tuning.respond;
+                self.answer(utterance, &text, respond)
+            }
+            Finale::Failed => self.dismiss(utterance, Dismissal::Failed),
+            Finale::Doubted(doubt) => self.dismiss(utterance, Dismissal::Doubted(doubt)),
+            Finale::None | Finale::Asked(_) => {
+                self.dismiss(utterance, Dismissal::Doubted(Doubt::TooLittleVoice))
+            }
+        }
+    }
+
+    /// Nothing comes of the turn.
+    pub(super) fn dismiss(&mut self, mut utterance: Utterance, why: Dismissal) -> State {
+        if let Some(job) = utterance.look.take() {
+            self.out.push(Effect::ForgetJob(job));
+        }
+        for piece in &utterance.pieces {
+            if piece.text.is_none() {
+                self.out.push(Effect::ForgetJob(piece.job));
+            }
+        }
+        self.forget_finale(&mut utterance);
+        self.withdraw(&mut utterance, Why::WentOn);
+        self.out.push(Effect::Dismissed {
+            turn: utterance.turn,
+            why,
+        });
+        State::Idle
+    }
+
+    /// Sound where only the client knows where turns end.
+    pub(super) fn recorded(&mut self, state: State, frame: Frame, speech: bool) -> State {
+        match state {
+            State::Idle | State::Listening(_) => {
+                let mut utterance = match state {
+                    State::Listening(utterance) => utterance,
+                    _ => self.recording(self.now - FRAME_MS),
+                };
+                if speech {
+                    utterance.last_voice = self.now;
+                    utterance.voiced.add(FRAME_MS, frame.speech);
+                }
+                self.look(&mut utterance);
+                State::Listening(utterance)
+            }
+            other => {
+                let (_, voiced) = self
+                    .buffered
+                    .get_or_insert((self.now - FRAME_MS, Voiced::default()));
+                if speech {
+                    voiced.add(FRAME_MS, frame.speech);
+                }
+                other
+            }
+        }
+    }
+
+    /// What was recorded since the last commit, or nothing yet.
+    fn recording(&mut self, began: Ms) -> Utterance {
+        let turn = self.turn();
+        let (began, voiced) = self
+            .buffered
+            .take()
+            .unwrap_or_else(|| (began, Voiced::default()));
+        let mut utterance = Utterance::new(turn, began, self.now, None);
+        utterance.voiced = voiced;
+        utterance
+    }
+
+    pub(super) fn commit(&mut self, state: State) -> State {
+        let manual = self.tuning.detection == Detection::Manual;
+        let mut utterance = match state {
+            State::Listening(utterance) | State::MaybeEnd(utterance) => utterance,
+            State::Idle | State::Thinking(_) | State::Speaking(_) | State::Ducked(..)
+                if manual && self.buffered.is_some() =>
+            {
+                // One thing at a time: who speaks anew does not want the old answer.
+                self.stop_answering(state);
+                self.recording(self.now)
+            }
+            other => {
+                self.out.push(Effect::Refused(super::Refusal::NothingSaid));
+                return other;
+            }
+        };
+        if let Some(job) = utterance.look.take() {
+            self.out.push(Effect::ForgetJob(job));
+        }
+        if utterance.finale == Finale::None && utterance.voiced.is_speech() {
+            if self.tuning.hears {
+                self.ask_for_words(&mut utterance);
+            } else {
+                utterance.finale = Finale::Failed;
+            }
+        }
+        self.decide(utterance, !manual)
+    }
+
+    pub(super) fn clear(&mut self, state: State) -> State {
+        self.buffered = None;
+        match state {
+            State::Listening(utterance) | State::MaybeEnd(utterance) => {
+                self.run.speech = 0;
+                self.dismiss(utterance, Dismissal::Cleared)
+            }
+            other => other,
+        }
+    }
+
+    pub(super) fn transcribed(
+        &mut self,
+        mut state: State,
+        job: JobId,
+        hypothesis: &Hypothesis,
+        cost: Ms,
+    ) -> State {
+        match &mut state {
+            State::Listening(utterance) | State::MaybeEnd(utterance)
+                if utterance.look == Some(job) =>
+            {
+                let (caption, stays) = utterance.looked(hypothesis, cost);
+                if let Some(text) = caption {
+                    self.out.push(Effect::Caption {
+                        turn: utterance.turn,
+                        text,
+                    });
+                }
+                if stays && let Some(text) = utterance.known().map(str::to_owned) {
+                    self.guess(utterance, &text);
+                }
+                state
+            }
+            State::Listening(_) | State::MaybeEnd(_) | State::Thinking(_) => {
+                self.words(state, job, Some(hypothesis))
+            }
+            State::Ducked(..) => self.heard_words_while_ducked(state, job, hypothesis),
+            State::Idle | State::Speaking(_) => state,
+        }
+    }
+
+    pub(super) fn not_transcribed(&mut self, mut state: State, job: JobId) -> State {
+        match &mut state {
+            State::Listening(utterance) | State::MaybeEnd(utterance)
+                if utterance.look == Some(job) =>
+            {
+                utterance.look = None;
+                state
+            }
+            State::Listening(_) | State::MaybeEnd(_) | State::Thinking(_) => {
+                self.words(state, job, None)
+            }
+            State::Ducked(_, barge) if barge.job == Some(job) => {
+                barge.job = None;
+                state
+            }
+            _ => state,
+        }
+    }
+
+    /// The words of a piece or of a whole turn, or the news that there will be none.
+    fn words(&mut self, mut state: State, job: JobId, hypothesis: Option<&Hypothesis>) -> State {
+        let utterance = match &mut state {
+            State::Listening(utterance) | State::MaybeEnd(utterance) => utterance,
+            State::Thinking(Thought {
+                awaited: Awaited::Words(utterance, _),
+                ..
+            }) => utterance,
+            _ => return state,
+        };
+        let doubted = hypothesis.map(|hypothesis| {
+            let text = hypothesis.text.trim();
+            let (said, until) = &self.last_said;
+            let echo = utterance.began <= until + ECHO_TAIL && is_echo(text, said);
+            match doubt(hypothesis, &utterance.voiced) {
+                None if echo => Err(Doubt::Echo),
+                None => Ok(text.to_owned()),
+                Some(doubt) => Err(doubt),
+            }
+        });
+        if let Some(piece) = utterance.pieces.iter_mut().find(|piece| piece.job == job) {
+            piece.text = Some(doubted.and_then(Result::ok).unwrap_or_default());
+        } else if utterance.finale == Finale::Asked(job) {
+            let long = !utterance.pieces.is_empty();
+            utterance.finale = match doubted {
+                Some(Ok(text)) => Finale::Text(text),
+                // Of a long turn the end may be nothing.
+                _ if long => Finale::Text(String::new()),
+                Some(Err(doubt)) => Finale::Doubted(doubt),
+                None => Finale::Failed,
+            };
+        } else {
+            return state;
+        }
+        if let Finale::Text(last) = &utterance.finale
+            && let Some(whole) = utterance.whole(last)
+        {
+            utterance.finale = if whole.is_empty() {
+                Finale::Doubted(Doubt::Empty)
+            } else {
+                Finale::Text(whole.clone())
+            };
+            utterance.pieces.clear();
+            // What is plainly the half of a sentence is not worth a guess.
+            if let State::MaybeEnd(utterance) = &mut state
+                && !whole.is_empty()
+                && (looks_complete(&whole) || utterance.over.is_some_and(|over| over >= 0.5))
+            {
+                self.guess(utterance, &whole);
+            }
+        }
+        match state {
+            State::MaybeEnd(utterance) => self.decide_if_time(utterance),
+            State::Thinking(thought) => self.words_while_thinking(thought),
+            other => other,
+        }
+    }
+
+    /// Begins an answer to words that will be the turn's if nothing more comes.
+    fn guess(&mut self, utterance: &mut Utterance, text: &str) {
+        let question = utterance.question(text);
+        if let Some(guess) = &utterance.guess
+            && fold(&guess.question) == fold(&question)
+        {
+            return;
+        }
+        self.withdraw(utterance, Why::OtherWords);
+        if self.operator || !self.tuning.respond || utterance.guesses >= GUESSES || says_stop(text)
+        {
+            return;
+        }
+        utterance.guesses += 1;
+        utterance.guess = Some(self.reply(utterance.turn, question, true));
+    }
+
+    pub(super) fn judged(&mut self, mut state: State, job: JobId, over: f32) -> State {
+        match &mut state {
+            State::MaybeEnd(utterance) if utterance.judge == Some(job) => {
+                utterance.judge = None;
+                utterance.over = Some(over);
+            }
+            _ => return state,
+        }
+        match state {
+            State::MaybeEnd(utterance) => self.decide_if_time(utterance),
+            other => other,
+        }
+    }
+}

@@ -1,0 +1,599 @@
+//! Conversations as scripts: what is done, and what the session says to it.
+
+use super::*;
+use crate::voice::{
+    hallucination::Hypothesis,
+    turn::{Detection, Patience},
+};
+
+/// One line of a script: `speak 640`, `hush 320`, `words …`, `judged 0.9`, `clause 1000 …`, `done`, …;
+/// words and judgements answer the newest call.
+fn play(session: &mut Session, script: &[&str]) -> Vec<String> {
+    let mut log: Vec<String> = Vec::new();
+    let (mut job, mut judge, mut reply) = (JobId(0), JobId(0), ReplyId(0));
+    for line in script {
+        let (verb, rest) = line.split_once(' ').unwrap_or((line, ""));
+        let frame = |speech, level| Event::Heard(Frame { speech, level });
+        let part = |part| vec![Event::Reply { reply, part }];
+        let hypothesis = Hypothesis {
+            text: rest.to_owned(),
+            no_speech: 0.1,
+            avg_logprob: -0.2,
+            looped: false,
+        };
+        let frames = || rest.parse::<usize>().unwrap() / 32;
+        let events = match verb {
+            "speak" => vec![frame(0.95, -20.0); frames()],
+            "echo" => vec![frame(0.9, -32.0); frames()],
+            "hush" => vec![frame(0.02, -70.0); frames()],
+            "words" => vec![Event::Transcribed {
+                job,
+                hypothesis,
+                cost: 200,
+            }],
+            "judged" => vec![Event::Judged {
+                job: judge,
+                over: rest.parse().unwrap(),
+            }],
+            "clause" => {
+                let (sound, text) = rest.split_once(' ').unwrap();
+                part(Part::Clause {
+                    text: format!("{text} "),
+                    sound: sound.parse().unwrap(),
+                })
+            }
+            "fill" => part(Part::Acknowledgement {
+                text: "Let me see. ".to_owned(),
+                sound: 500,
+            }),
+            "done" => part(Part::Done),
+            "typed" => vec![Event::Typed(rest.to_owned())],
+            "commit" => vec![Event::Commit],
+            "respond" => vec![Event::Respond(None)],
+            "interrupt" => vec![Event::Interrupt],
+            "truncated" => vec![Event::Truncated {
+                reply,
+                heard: rest.parse().unwrap(),
+            }],
+            "passed" => vec![Event::Passed(20); rest.parse::<usize>().unwrap() / 20],
+            "taken-over" => vec![Event::TakenOver],
+            "handed-back" => vec![Event::HandedBack],
+            other => panic!("{other} is no step"),
+        };
+        for event in events {
+            for effect in session.on(event) {
+                let said = match effect {
+                    Effect::State(word) => format!("[{}]", word.as_str()),
+                    Effect::SpeechStarted { turn, at } => format!("started {} at {at}", turn.0),
+                    Effect::SpeechStopped { turn, at } => format!("stopped {} at {at}", turn.0),
+                    Effect::Committed { .. } | Effect::ForgetJob(_) => continue,
+                    Effect::Caption { text, .. } => format!("caption{text}|"),
+                    Effect::Transcript { text, .. } => format!("transcript {text}"),
+                    Effect::Dismissed { why, .. } => format!("dismissed {why:?}"),
+                    Effect::Transcribe {
+                        job: new, whole, ..
+                    } => {
+                        job = new;
+                        if whole { "whole?" } else { "look?" }.to_owned()
+                    }
+                    Effect::Judge { job: new, .. } => {
+                        judge = new;
+                        continue;
+                    }
+                    Effect::Ask {
+                        reply: new,
+                        question,
+                        guess,
+                        ..
+                    } => {
+                        reply = new;
+                        format!("{} {question}", if guess { "guess" } else { "ask" })
+                    }
+                    Effect::Drop { why, .. } => format!("drop {why:?}"),
+                    Effect::Acknowledge { .. } => "fill?".to_owned(),
+                    Effect::Began { guessed, .. } => format!("began guessed={guessed}"),
+                    Effect::Say { text, .. } => format!("say {}", text.trim()),
+                    Effect::Cite { citation, .. } => format!("cite {citation}"),
+                    // The pacer's steps as one.
+                    Effect::Send { sound, .. } => match log.last_mut() {
+                        Some(last) if last.starts_with("sent ") => {
+                            *last = format!("sent to {}", sound.end);
+                            continue;
+                        }
+                        _ => format!("sent to {}", sound.end),
+                    },
+                    Effect::Duck(on) => format!("duck {on}"),
+                    Effect::Flush { .. } => "flush".to_owned(),
+                    Effect::Ended {
+                        end,
+                        heard,
+                        heard_ms,
+                        ..
+                    } => {
+                        format!("ended {end:?} {heard_ms} ms: {heard}")
+                    }
+                    Effect::Corrected { heard, .. } => format!("corrected: {heard}"),
+                    Effect::Resumed { echo } => format!("resumed echo={echo}"),
+                    Effect::Refused(why) => format!("refused {why:?}"),
+                };
+                log.push(said);
+            }
+        }
+    }
+    log
+}
+
+/// A turn that ends in an answer being spoken.
+const ANSWERING: [&str; 5] = [
+    "speak 640",
+    "hush 96",
+    "words When is rent due?",
+    "clause 2000 Rent is due on the first day of each month.",
+    "judged 0.9",
+];
+
+/// Plays `before` and then `script`, and compares what is said to the latter.
+fn check(before: &[&str], script: &[&str], expected: &[&str]) {
+    check_with(Tuning::default(), before, script, expected);
+}
+
+fn check_with(tuning: Tuning, before: &[&str], script: &[&str], expected: &[&str]) {
+    let skipped = play(&mut Session::new(tuning), before).len();
+    let whole = [before, script].concat();
+    let log = play(&mut Session::new(tuning), &whole);
+    assert_eq!(log[skipped..], *expected, "{script:?}");
+}
+
+#[test]
+fn a_turn_and_its_answer_guessed_before_it_was_over() {
+    check(
+        &[],
+        &[&ANSWERING[..], &["hush 128", "done", "hush 2016"]].concat(),
+        &[
+            "started 1 at 0",
+            "[hearing]",
+            "look?",
+            "whole?",
+            "guess When is rent due?",
+            "stopped 1 at 640",
+            "transcript When is rent due?",
+            "began guessed=true",
+            "say Rent is due on the first day of each month.",
+            "sent to 300",
+            "[speaking]",
+            "sent to 2000",
+            "ended Completed 2000 ms: Rent is due on the first day of each month.",
+            "[listening]",
+        ],
+    );
+}
+
+#[test]
+fn a_guess_that_was_wrong_is_never_known() {
+    check(
+        &ANSWERING[..4],
+        &[
+            "speak 320",
+            "hush 96",
+            "words When is rent due for the garage?",
+            "judged 0.9",
+            "hush 128",
+            "clause 900 On Monday.",
+        ],
+        &[
+            "drop WentOn",
+            "look?",
+            "whole?",
+            "guess When is rent due for the garage?",
+            "stopped 1 at 1056",
+            "transcript When is rent due for the garage?",
+            "began guessed=true",
+            "[thinking]",
+            "say On Monday.",
+            "sent to 300",
+            "[speaking]",
+        ],
+    );
+}
+
+#[test]
+fn an_unfinished_sentence_is_waited_for() {
+    check(
+        &[],
+        &[
+            "speak 640",
+            "hush 96",
+            "words When is the",
+            "judged 0.2",
+            "hush 1400",
+            "speak 320",
+        ],
+        &["started 1 at 0", "[hearing]", "look?", "whole?", "look?"],
+    );
+    check(
+        &[],
+        &[
+            "speak 640",
+            "hush 96",
+            "words When is the",
+            "judged 0.2",
+            "hush 1504",
+        ],
+        &[
+            "started 1 at 0",
+            "[hearing]",
+            "look?",
+            "whole?",
+            "stopped 1 at 640",
+            "transcript When is the",
+            "ask When is the",
+            "began guessed=false",
+            "[thinking]",
+        ],
+    );
+}
+
+#[test]
+fn who_goes_on_after_the_end_of_the_turn_is_heard_out() {
+    check(
+        &[
+            "speak 640",
+            "hush 96",
+            "words When is rent due?",
+            "judged 0.9",
+            "hush 128",
+        ],
+        &[
+            "speak 320",
+            "hush 96",
+            "words And for the garage?",
+            "judged 0.9",
+            "hush 128",
+        ],
+        &[
+            "started 2 at 564",
+            "flush",
+            "drop Ended",
+            "ended Cancelled(Speech) 0 ms: ",
+            "[hearing]",
+            "whole?",
+            "guess When is rent due? And for the garage?",
+            "stopped 2 at 1184",
+            "transcript And for the garage?",
+            "began guessed=true",
+            "[thinking]",
+        ],
+    );
+}
+
+#[test]
+fn an_interruption() {
+    let before = [&ANSWERING[..], &["hush 128", "hush 960"]].concat();
+    // Real words stop it, and what was said is a turn.
+    check(
+        &before,
+        &["speak 256", "words No I mean", "speak 320"],
+        &[
+            "duck true",
+            "sent to 1452",
+            "look?",
+            "started 2 at 1524",
+            "duck false",
+            "flush",
+            "drop Ended",
+            "ended Cancelled(Speech) 1216 ms: Rent is due on the first",
+            "[hearing]",
+        ],
+    );
+    // A nod, a cough, an echo do not.
+    check(
+        &before,
+        &["speak 256", "words Mm-hm.", "hush 320"],
+        &[
+            "duck true",
+            "sent to 1452",
+            "look?",
+            "duck false",
+            "resumed echo=false",
+            "sent to 1752",
+        ],
+    );
+    check(
+        &before,
+        &["speak 96", "hush 320"],
+        &[
+            "duck true",
+            "sent to 1644",
+            "duck false",
+            "resumed echo=false",
+            "sent to 1676",
+        ],
+    );
+    check(
+        &before,
+        &["speak 256", "words on the first day", "speak 320"],
+        &[
+            "duck true",
+            "sent to 1452",
+            "look?",
+            "duck false",
+            "resumed echo=true",
+            "sent to 1836",
+        ],
+    );
+    // The word that always works, alone: silence, and no answer to it.
+    check(
+        &before,
+        &[
+            "speak 256",
+            "words Stop.",
+            "hush 96",
+            "words Stop.",
+            "judged 0.9",
+            "hush 256",
+        ],
+        &[
+            "duck true",
+            "sent to 1452",
+            "look?",
+            "started 2 at 1524",
+            "duck false",
+            "flush",
+            "drop Ended",
+            "ended Cancelled(Speech) 1216 ms: Rent is due on the first",
+            "[hearing]",
+            "whole?",
+            "stopped 2 at 2080",
+            "transcript Stop.",
+            "[listening]",
+        ],
+    );
+    // Nobody knows the words in time.
+    check(
+        &before,
+        &["speak 800"],
+        &[
+            "duck true",
+            "sent to 1452",
+            "look?",
+            "started 2 at 1524",
+            "duck false",
+            "flush",
+            "drop Ended",
+            "ended Cancelled(Speech) 1452 ms: Rent is due on the first day of",
+            "[hearing]",
+        ],
+    );
+}
+
+#[test]
+fn a_faint_echo_lowers_the_voice_once_and_then_no_more() {
+    let before = [
+        &ANSWERING[..],
+        &[
+            "hush 128",
+            "echo 256",
+            "words on the first day",
+            "echo 1600",
+        ],
+    ]
+    .concat();
+    check(&before, &["echo 320"], &[]);
+}
+
+#[test]
+fn what_is_no_speech_comes_to_nothing() {
+    check(
+        &[],
+        &["speak 128", "hush 800"],
+        &[
+            "started 1 at 0",
+            "[hearing]",
+            "stopped 1 at 128",
+            "dismissed Doubted(TooLittleVoice)",
+            "[listening]",
+        ],
+    );
+    check(
+        &[],
+        &["speak 320", "hush 96", "words Thank you.", "hush 640"],
+        &[
+            "started 1 at 0",
+            "[hearing]",
+            "whole?",
+            "stopped 1 at 320",
+            "dismissed Doubted(Phantom)",
+            "[listening]",
+        ],
+    );
+    check(&[], &["speak 64", "hush 640"], &[]);
+}
+
+#[test]
+fn a_slow_answer_is_announced_once() {
+    let before = ["typed When is rent due?", "passed 680"];
+    check(
+        &before,
+        &[
+            "passed 40",
+            "fill",
+            "clause 500 Monday.",
+            "done",
+            "passed 1200",
+        ],
+        &[
+            "fill?",
+            "say Let me see.",
+            "sent to 300",
+            "[speaking]",
+            "say Monday.",
+            "sent to 1000",
+            "ended Completed 1000 ms: Monday.",
+            "[listening]",
+        ],
+    );
+    let twice = [
+        &before[..],
+        &["passed 40", "fill", "done", "passed 600", "typed And dogs?"],
+    ]
+    .concat();
+    check(&twice, &["passed 2000"], &[]);
+}
+
+#[test]
+fn the_client_says_when_a_turn_ends() {
+    let manual = Tuning {
+        detection: Detection::Manual,
+        respond: false,
+        ..Tuning::default()
+    };
+    check_with(
+        manual,
+        &[],
+        &[
+            "hush 320",
+            "speak 640",
+            "hush 3200",
+            "commit",
+            "respond",
+            "words When is rent due?",
+            "clause 400 Monday.",
+            "respond",
+            "done",
+            "passed 400",
+        ],
+        &[
+            "[hearing]",
+            "look?",
+            "whole?",
+            "[thinking]",
+            "transcript When is rent due?",
+            "ask When is rent due?",
+            "began guessed=false",
+            "say Monday.",
+            "sent to 300",
+            "[speaking]",
+            "refused Busy",
+            "sent to 400",
+            "ended Completed 400 ms: Monday.",
+            "[listening]",
+        ],
+    );
+    check_with(
+        manual,
+        &[],
+        &["hush 320", "commit", "respond", "interrupt"],
+        &[
+            "dismissed Doubted(TooLittleVoice)",
+            "refused NothingSaid",
+            "refused NothingToCancel",
+        ],
+    );
+}
+
+#[test]
+fn what_was_heard_is_corrected() {
+    let before = [&ANSWERING[..], &["hush 128", "hush 960"]].concat();
+    check(
+        &before,
+        &["interrupt", "truncated 600", "truncated 9000"],
+        &[
+            "flush",
+            "drop Ended",
+            "ended Cancelled(Client) 960 ms: Rent is due on the",
+            "[listening]",
+            "corrected: Rent is due",
+            "refused NothingToTruncate",
+        ],
+    );
+    check(
+        &before,
+        &["truncated 600"],
+        &[
+            "flush",
+            "drop Ended",
+            "ended Cancelled(Client) 960 ms: Rent is due on the",
+            "corrected: Rent is due",
+            "[listening]",
+        ],
+    );
+}
+
+#[test]
+fn somebody_else_speaks_for_us() {
+    check(
+        &ANSWERING[..4],
+        &[
+            "taken-over",
+            "judged 0.9",
+            "hush 160",
+            "typed Hello?",
+            "respond",
+            "handed-back",
+        ],
+        &[
+            "drop Ended",
+            "[handoff]",
+            "stopped 1 at 640",
+            "transcript When is rent due?",
+            "refused TakenOver",
+            "refused TakenOver",
+            "[listening]",
+        ],
+    );
+}
+
+#[test]
+fn patience() {
+    let patient = Tuning {
+        detection: Detection::Judged(Patience {
+            factor: 2.0,
+            longest: 8000,
+        }),
+        ..Tuning::default()
+    };
+    let script = [
+        "speak 640",
+        "hush 96",
+        "words When is rent due?",
+        "judged 0.9",
+        "hush 256",
+        "hush 64",
+    ];
+    check_with(
+        patient,
+        &script[..5],
+        &script[5..],
+        &[
+            "stopped 1 at 640",
+            "transcript When is rent due?",
+            "began guessed=true",
+            "[thinking]",
+        ],
+    );
+}
+
+#[test]
+fn long_turns_are_written_down_in_pieces() {
+    let script = [
+        "speak 26016",
+        "words When is the rent of the flat",
+        "speak 640",
+        "hush 96",
+        "words due?",
+        "judged 0.9",
+        "hush 160",
+    ];
+    check(
+        &script[..3],
+        &script[3..],
+        &[
+            "whole?",
+            "guess When is the rent of the flat due?",
+            "stopped 1 at 26656",
+            "transcript When is the rent of the flat due?",
+            "began guessed=true",
+            "[thinking]",
+        ],
+    );
+}

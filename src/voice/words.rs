@@ -1,0 +1,247 @@
+//! What a few words are: said to stop, said to agree, the echo of a voice, the end of a sentence. It knows
+//! texts only, neither sound nor time. English; for other languages the lists simply never match.
+
+/// The words of a text in small letters, without punctuation; `mm-hm` is one word.
+#[must_use]
+pub fn fold(text: &str) -> Vec<String> {
+    text.split(|c: char| c.is_whitespace() || matches!(c, '—' | '–' | '…'))
+        .map(fold_word)
+        .filter(|word| !word.is_empty())
+        .collect()
+}
+
+/// One word in small letters: letters and digits, apostrophes and hyphens inside it.
+#[must_use]
+pub fn fold_word(word: &str) -> String {
+    word.trim_matches(|c: char| !c.is_alphanumeric())
+        .chars()
+        .map(|c| if c == '’' { '\'' } else { c })
+        .flat_map(char::to_lowercase)
+        .collect()
+}
+
+/// The share of `heard`'s words that stand in `said` in the same order, 0 to 1; 0 where nothing was heard.
+#[must_use]
+pub fn likeness(heard: &[String], said: &[String]) -> f32 {
+    if heard.is_empty() {
+        return 0.0;
+    }
+    // The longest common subsequence, one row at a time.
+    let mut row = vec![0_usize; said.len() + 1];
+    for word in heard {
+        let mut diagonal = 0;
+        for (at, other) in said.iter().enumerate() {
+            let above = row[at + 1];
+            row[at + 1] = if word == other {
+                diagonal + 1
+            } else {
+                above.max(row[at])
+            };
+            diagonal = above;
+        }
+    }
+    row[said.len()] as f32 / heard.len() as f32
+}
+
+/// From here on a transcript is the echo of what was just said (voice.md 2.3).
+pub const ECHO: f32 = 0.6;
+
+/// Whether what was heard is what the daemon itself has just said.
+#[must_use]
+pub fn is_echo(heard: &str, said: &str) -> bool {
+    likeness(&fold(heard), &fold(said)) >= ECHO
+}
+
+/// Phrases that silence an answer and ask nothing.
+const STOPS: &[&str] = &[
+    "stop",
+    "stop it",
+    "stop please",
+    "please stop",
+    "stop talking",
+    "stop stop",
+    "stop stop stop",
+    "okay stop",
+    "ok stop",
+    "be quiet",
+    "quiet",
+    "silence",
+    "shut up",
+    "enough",
+    "that's enough",
+    "thats enough",
+    "cancel",
+    "never mind",
+    "nevermind",
+    "wait",
+    "wait wait",
+    "wait no",
+    "no wait",
+    "hold on",
+    "hang on",
+];
+
+/// Words that end an answer at once when somebody begins with them.
+const SAFETY: &[&str] = &["stop", "wait", "quiet", "cancel", "halt"];
+
+/// Whether a text says to be silent, and nothing else.
+#[must_use]
+pub fn says_stop(text: &str) -> bool {
+    STOPS.contains(&fold(text).join(" ").as_str())
+}
+
+/// Whether a text begins with a word that bypasses every doubt.
+#[must_use]
+pub fn begins_with_stop(text: &str) -> bool {
+    fold(text)
+        .first()
+        .is_some_and(|word| SAFETY.contains(&word.as_str()))
+        || says_stop(text)
+}
+
+/// Words by which a listener says "I listen".
+const NODS: &[&str] = &[
+    "mm", "mmm", "mhm", "mm-hm", "mm-hmm", "mmhmm", "mhmm", "hm", "hmm", "hmmm", "uh-huh", "uhhuh",
+    "huh", "uh", "um", "ah", "aha", "oh", "yeah", "yep", "yup", "yes", "ok", "okay", "right",
+    "sure", "good", "great", "nice", "cool", "alright", "exactly", "true",
+];
+
+/// Whether a text is a listener's nod: three such words at most, or "I see", "got it".
+#[must_use]
+pub fn is_nod(text: &str) -> bool {
+    let words = fold(text);
+    let phrase = words.join(" ");
+    matches!(
+        phrase.as_str(),
+        "i see" | "got it" | "oh i see" | "of course" | "all right"
+    ) || (!words.is_empty()
+        && words.len() <= 3
+        && words.iter().all(|word| NODS.contains(&word.as_str())))
+}
+
+/// What speech models write for silence and noise (measured on tiny.en, and known of the family).
+const PHANTOMS: &[&str] = &[
+    "you",
+    "thank you",
+    "thanks",
+    "thanks for watching",
+    "thank you for watching",
+    "bye",
+    "bye bye",
+    "i'm not sure",
+    "so",
+    "the",
+    "okay",
+    "yeah",
+    "mmm",
+    "mmm you",
+    "hmm",
+    "uh",
+    "oh",
+    "music",
+    "blank_audio",
+    "silence",
+    "applause",
+    "please subscribe",
+    "subscribe",
+    "i'm gonna go to the next one",
+    "i'm going to go to the next one",
+    "see you next time",
+    "we'll be right back",
+];
+
+/// Whether a text is one that models make up for silence.
+#[must_use]
+pub fn is_phantom(text: &str) -> bool {
+    let folded = fold(text).join(" ");
+    folded.is_empty() || PHANTOMS.contains(&folded.as_str())
+}
+
+/// Words that a sentence does not end with.
+const OPEN: &[&str] = &[
+    "a", "an", "the", "and", "or", "but", "because", "so", "if", "when", "while", "that", "which",
+    "who", "of", "to", "for", "with", "from", "in", "on", "at", "by", "about", "as", "than", "is",
+    "are", "was", "were", "my", "your", "our", "their", "his", "her", "its", "um", "uh", "er",
+    "like", "then", "also", "can", "could", "would", "should", "what's", "i", "we", "they",
+];
+
+/// Whether a text could be all of a sentence: it ends as one, and not with a word that wants another.
+#[must_use]
+pub fn looks_complete(text: &str) -> bool {
+    let text = text.trim_end_matches(|c: char| c.is_whitespace() || matches!(c, '"' | '”' | ')'));
+    if text.ends_with("...") || text.ends_with('…') || !text.ends_with(['.', '?', '!']) {
+        return false;
+    }
+    fold(text)
+        .last()
+        .is_some_and(|word| text.ends_with('?') || !OPEN.contains(&word.as_str()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_folded() {
+        assert_eq!(
+            fold("“Rent’s due, mm-hm… OK!”"),
+            ["rent's", "due", "mm-hm", "ok"]
+        );
+        assert!(fold(" — ?! ").is_empty());
+    }
+
+    #[test]
+    fn echo() {
+        let said = "Rent is payable on the first day of each month.";
+        let check =
+            |heard: &str, expected: bool| assert_eq!(is_echo(heard, said), expected, "{heard}");
+        check("payable on the first day", true);
+        check("Rents payable in the first day of each", true);
+        check("No, I meant the deposit", false);
+        check("the day is first", false);
+        check("", false);
+    }
+
+    #[test]
+    fn kinds_of_words() {
+        let check = |holds: fn(&str) -> bool, yes: &[&str], no: &[&str]| {
+            for text in yes {
+                assert!(holds(text), "{text}");
+            }
+            for text in no {
+                assert!(!holds(text), "{text}");
+            }
+        };
+        check(
+            says_stop,
+            &["Stop.", "Wait, no!", "Never mind"],
+            &["Stop the contract when?", ""],
+        );
+        check(
+            begins_with_stop,
+            &["Stop, when is", "hold on"],
+            &["When does it stop?", "the stop"],
+        );
+        check(
+            is_nod,
+            &["Mm-hm.", "Yeah, okay", "I see."],
+            &["Yes but when?", "no", "", "yes yes yes yes"],
+        );
+        check(
+            is_phantom,
+            &["You", " Thank you. ", "[BLANK_AUDIO]", ""],
+            &["Thank you for the lease", "When?"],
+        );
+        check(
+            looks_complete,
+            &["When is rent due?", "It is due.", "What is it for?"],
+            &[
+                "When is the",
+                "When is rent due",
+                "I wonder if the...",
+                "And the.",
+                "",
+            ],
+        );
+    }
+}
