@@ -14,6 +14,7 @@ pub mod ids;
 pub mod incident;
 pub mod mel;
 pub mod question;
+pub mod resample;
 pub mod unseen;
 pub mod watch;
 

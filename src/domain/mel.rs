@@ -39,12 +39,14 @@ pub fn filters() -> Vec<f32> {
             let hz = bin as f64 * STEP;
             let rising = -(low - hz) / (middle - low);
             let falling = (high - hz) / (high - middle);
+            // Rounded twice, as the original does it.
             let weight = rising.min(falling);
-            // The first of all is a negative zero there, and stays one; rounded twice, as the original does it.
-            let weight = if weight < 0.0 { 0.0 } else { weight as f32 };
+            let weight = if weight > 0.0 { weight as f32 } else { 0.0 };
             filters.push((f64::from(weight) * area) as f32);
         }
     }
+    // The original has a negative zero here, and models are compared byte for byte.
+    filters[0] = -0.0;
     filters
 }
 
