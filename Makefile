@@ -19,9 +19,11 @@ build: setup ## Build the daemon and its workers
 weights: build ## Fetch and verify the models' files (PROFILE=small for the smaller language model)
 	$(GRIOT) models pull --profile $(PROFILE)
 
-# The tests use both language models: answers are tested with one, the worker's protocol with the other.
+# The tests use both language models (answers are tested with one, the worker's protocol with the other),
+# and hear and speak.
 test-weights: weights
 	$(GRIOT) models pull qwen2.5-coder-0.5b-instruct
+	$(GRIOT) models pull --profile voice
 
 demo: weights ## Ask the sample documents a question, in a temporary library
 	@scripts/demo.sh
