@@ -44,8 +44,14 @@ impl LocalKey {
             .create_new(true)
             .mode(0o600)
             .open(&new)?;
-        file.write_all(key.as_bytes())?;
-        fs::rename(new, path)?;
+        let written = file
+            .write_all(key.as_bytes())
+            .and_then(|()| fs::rename(&new, path));
+        if let Err(error) = written {
+            // On a full disk, say: nothing half written is left.
+            let _ = fs::remove_file(&new);
+            return Err(error);
+        }
         Ok(Self(key))
     }
 
