@@ -127,10 +127,6 @@ impl State {
         &self.0.parts.answerer
     }
 
-    fn engines(&self) -> &Engines {
-        &self.0.parts.engines
-    }
-
     fn board(&self) -> &Arc<Board> {
         &self.0.parts.board
     }

@@ -42,7 +42,8 @@ pub struct Daemon {
     url: String,
     client: reqwest::Client,
     /// Where it is its own.
-    _home: Option<tempfile::TempDir>,
+    #[expect(dead_code, reason = "held so that it is removed with the daemon")]
+    home: Option<tempfile::TempDir>,
 }
 
 /// A file to upload.
@@ -71,7 +72,7 @@ impl Daemon {
     ) -> Result<Self, DaemonError> {
         let home = tempfile::tempdir()?;
         let mut daemon = Self::start_in(home.path(), models, settings, log)?;
-        daemon._home = Some(home);
+        daemon.home = Some(home);
         Ok(daemon)
     }
 
@@ -116,7 +117,7 @@ impl Daemon {
             child,
             url,
             client: reqwest::Client::new(),
-            _home: None,
+            home: None,
         })
     }
 

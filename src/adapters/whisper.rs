@@ -94,7 +94,11 @@ impl Transcriber for Whisper {
     }
 
     fn languages(&self) -> Vec<String> {
-        let names: &[&str] = if self.model.ends_with(".en") {
+        let names: &[&str] = if self
+            .model
+            .rsplit_once('.')
+            .is_some_and(|(_, end)| end == "en")
+        {
             &["en"]
         } else {
             &wire::LANGUAGES
@@ -184,7 +188,7 @@ mod tests {
     use crate::ports::Purpose;
 
     /// A worker that answers one request with this reply, and gives back the request.
-    async fn worker(
+    fn worker(
         reply: &'static str,
     ) -> (Whisper, tokio::task::JoinHandle<Vec<u8>>, tempfile::TempDir) {
         let folder = tempfile::tempdir().unwrap();
@@ -219,8 +223,7 @@ mod tests {
             r#"{"done":{"segments":[{"start":0.0,"end":1.0,"text":" Hello there.","tokens":[1,2],
                "no_speech":0.1,"avg_logprob":-0.5,"words":[]}],"language":"en","looped":false,
                "retried":false,"cpu_ms":3}}"#,
-        )
-        .await;
+        );
         let utterance = Utterance {
             purpose: Purpose::Partial,
             prompt: Some("Hm".to_owned()),
@@ -244,7 +247,7 @@ mod tests {
     #[tokio::test]
     async fn errors_are_what_they_say() {
         let check = async |reply: &'static str, refused: bool| {
-            let (whisper, served, _folder) = worker(reply).await;
+            let (whisper, served, _folder) = worker(reply);
             let error = whisper
                 .transcribe(Utterance::new(vec![0.1; 9]))
                 .await
@@ -263,7 +266,7 @@ mod tests {
 
     #[tokio::test]
     async fn dropping_the_call_hangs_up() {
-        let (whisper, served, _folder) = worker("").await;
+        let (whisper, served, _folder) = worker("");
         let call = whisper.transcribe(Utterance::new(vec![0.1; 9]));
         let gone = tokio::time::timeout(std::time::Duration::from_millis(300), call).await;
         assert!(gone.is_err(), "nobody answered");

@@ -187,6 +187,6 @@ mod tests {
             out.extend(resampler.finish());
             assert_eq!(out, whole, "{piece}");
         }
-        assert_eq!(resampled(&[], 44_100, 16_000), []);
+        assert!(resampled(&[], 44_100, 16_000).is_empty());
     }
 }

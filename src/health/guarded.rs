@@ -18,8 +18,8 @@ use crate::{
 /// 256-token chunk was measured to take on one core (MiniLM-L6 in rten, 60 ms).
 const PER_TEXT: Duration = Duration::from_secs(1);
 
-/// How many times longer passages may take than a question: they give way to everything, and while
-/// answers are written there is next to nothing left for them. That the embedder hangs is found out by
+/// How many times longer passages may take than a question: they give way, and while answers
+/// are written there is little left for them. That the embedder hangs is found out by
 /// questions and probes.
 const GIVING_WAY: u32 = 20;
 

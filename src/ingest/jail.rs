@@ -51,7 +51,7 @@ const WALL_PER_CPU: u32 = 4;
 
 /// How many times that long is waited for a child that wants the processor and does not get it: its
 /// work is bounded by the kernel, which counts only what it got.
-const STARVED_WAITS: u32 = 10;
+const STARVED_WAITS: u32 = 4;
 
 /// Bytes of the child's standard error that are read, for telling one death from another. Then the pipe
 /// is closed.

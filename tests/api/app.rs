@@ -36,7 +36,7 @@ use tokio::{
 
 /// What the sample document says, and what the scripted model quotes from it.
 pub const LEASE: &str = "The flat has two rooms and a kitchen. Rent is payable on the first day of each calendar month. Dogs are allowed in the garden.";
-pub const QUOTE: &str = "Rent is payable on the first day of each calendar month";
+pub const QUOTE: &str = "Rent is payable on the first day of each calendar month.";
 pub const QUESTION: &str = "When is rent payable?";
 pub const ANSWER: &str = "Rent is payable on the first day of each month.";
 

@@ -51,6 +51,8 @@ impl Shelf {
         format!(
             "[{{ path = {:?}, collection = {COLLECTION:?} }}]",
             self.folder
+                .to_str()
+                .expect("temporary folders have plain names")
         )
     }
 

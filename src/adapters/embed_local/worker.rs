@@ -18,8 +18,8 @@ use super::{
     task,
 };
 
-/// How much passages give way. Of a core that both want a question gets 98 % (sched(7)).
-const NICENESS: i32 = 19;
+/// How much passages give way. Of a core that both want a question gets nine tenths.
+const NICENESS: i32 = 10;
 
 /// The running threads. Dropping it ends them and waits for them: one batch each at most.
 #[derive(Debug)]

@@ -23,9 +23,8 @@ use super::system_calls;
 /// grow while the limit is raised, up to the 128 MiB it keeps free below it.
 const STACK_BYTES: u64 = 64 * 1024 * 1024;
 
-/// Behind everything else: a question that is being answered matters more than documents that wait. (Of
-/// a core that both want, a process of the usual priority gets 98 %: sched(7).)
-pub(super) const NICENESS: i32 = 19;
+/// Behind questions that are being answered, which matter more than documents that wait.
+pub(super) const NICENESS: i32 = 10;
 
 /// Applies all of it. Gives a note for each protection this system does not have.
 pub(super) fn confine(memory_bytes: u64, cpu_s: u64) -> Vec<String> {

@@ -214,8 +214,8 @@ impl Engine {
                     pieces.push((time(data.t0), time(data.t1), bytes.to_vec()));
                 }
             }
-            let text =
-                (segment.to_str_lossy()).map_or_else(|_| String::new(), |text| text.into_owned());
+            let text = (segment.to_str_lossy())
+                .map_or_else(|_| String::new(), std::borrow::Cow::into_owned);
             run.tokens.extend(&tokens);
             let time = |centiseconds: i64| centiseconds as f32 / 100.0;
             let (start, end) = if words {

@@ -118,7 +118,7 @@ pub(super) fn digits(text: &str) -> String {
 /// `1,234.5` is "one thousand two hundred thirty-four point five". None for what is no number.
 pub(super) fn decimal(text: &str) -> Option<String> {
     let (whole, part) = match text.split_once('.') {
-        Some((_, part)) if part.is_empty() => return None,
+        Some((_, "")) => return None,
         Some((whole, part)) => (whole, Some(part)),
         None => (text, None),
     };
