@@ -42,7 +42,6 @@ pub struct Daemon {
     url: String,
     client: reqwest::Client,
     /// Where it is its own.
-    #[expect(dead_code, reason = "held so that it is removed with the daemon")]
     home: Option<tempfile::TempDir>,
 }
 
