@@ -97,6 +97,8 @@ impl Home {
             url,
             client: reqwest::Client::builder()
                 .no_proxy()
+                // A connection that the daemon closed while the test read files would be used once more.
+                .pool_max_idle_per_host(0)
                 .timeout(PATIENCE)
                 .build()
                 .unwrap(),
