@@ -54,6 +54,8 @@ def licence_of(package):
         text = (Path(package["manifest_path"]).parent / package["license_file"]).read_text(errors="replace")
         if "Permission is hereby granted, free of charge" in text:
             return "MIT"
+        if "DO WHAT THE FUCK YOU WANT TO PUBLIC LICENSE" in text:
+            return "WTFPL"
     return "none stated"
 
 
