@@ -39,7 +39,7 @@ async fn every_good_document_is_searchable_and_answers_with_proven_quotations() 
         taken.push((file, daemon.upload(file).await));
     }
 
-    let (mut wrong, mut searchable, mut cited) = (Vec::new(), 0, 0);
+    let (mut wrong, mut searchable, mut asked, mut cited) = (Vec::new(), 0, 0, 0);
     for (file, id) in taken {
         let status = daemon.ended(&id).await;
         if status["status"] == "failed" {
@@ -56,6 +56,7 @@ async fn every_good_document_is_searchable_and_answers_with_proven_quotations() 
         let Some(question) = question(&text.text().await.unwrap()) else {
             continue;
         };
+        asked += 1;
         let answer = daemon.ask(&question).await;
         assert_eq!(answer["degraded"], json!(["language_model"]), "{answer}");
         let citations = answer["citations"].as_array().unwrap();
@@ -74,15 +75,14 @@ async fn every_good_document_is_searchable_and_answers_with_proven_quotations() 
         }
     }
     println!(
-        "{searchable} of {} documents searchable, {cited} answers cited",
+        "{searchable} of {} documents searchable, {cited} of {asked} answers cited",
         files.len()
     );
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    // Some documents are a list of numbers or one word, and of some the middle is spread over many short
-    // lines, none of which holds half of the question; 78 of 100 were cited when this was written.
+    // Of some the middle is spread over many short lines, none of which holds half of the question.
     assert!(
-        cited * 10 >= searchable * 7,
-        "{cited} of {searchable} answers cite anything"
+        cited * 10 >= asked * 8,
+        "{cited} of {asked} answers cite anything"
     );
 }
 
