@@ -5,7 +5,7 @@ CARGO   ?= cargo
 GRIOT   := target/release/griot
 PROFILE ?= default
 
-.PHONY: help setup build weights test-weights demo run test test-fast test-full bench fuzz lint fmt deny samples
+.PHONY: help setup build weights test-weights demo run test test-fast test-full bench lint fmt deny samples
 
 help: ## List what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -42,9 +42,6 @@ test-full: test-weights ## The tests that need the real weights
 
 bench: weights ## Measure, and write bench-results/ (BENCH="--quick --only retrieval" for less)
 	@scripts/bench.sh $(BENCH)
-
-fuzz: setup ## Fuzz the readers, each target for FUZZ_SECONDS (20)
-	@scripts/fuzz.sh
 
 lint: ## Formatting and clippy, warnings refused
 	$(CARGO) fmt --all --check

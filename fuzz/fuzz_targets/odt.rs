@@ -1,8 +1,0 @@
-//! What is inside an ODT.
-
-#![no_main]
-
-libfuzzer_sys::fuzz_target!(init: griot_fuzz::begin(), |bytes: &[u8]| {
-    const PARTS: [&str; 4] = ["mimetype", "content.xml", "styles.xml", "meta.xml"];
-    griot_fuzz::read(&griot_fuzz::package(bytes, &PARTS), "x.odt");
-});

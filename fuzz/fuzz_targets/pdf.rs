@@ -1,7 +1,0 @@
-//! PDF.
-
-#![no_main]
-
-libfuzzer_sys::fuzz_target!(init: griot_fuzz::begin(), |bytes: &[u8]| {
-    griot_fuzz::read(bytes, "x.pdf");
-});

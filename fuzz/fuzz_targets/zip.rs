@@ -1,7 +1,0 @@
-//! The container of Office files.
-
-#![no_main]
-
-libfuzzer_sys::fuzz_target!(init: griot_fuzz::begin(), |bytes: &[u8]| {
-    griot_fuzz::read(&[b"PK\x03\x04", bytes].concat(), "x.docx");
-});
