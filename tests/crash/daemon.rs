@@ -22,6 +22,8 @@ use crate::{document::Made, model};
 pub const PATIENCE: Duration = Duration::from_secs(180);
 
 const SIGKILL: i32 = 9;
+/// Its number on Linux for x86-64 and AArch64 (signal(7)).
+pub const SIGBUS: i32 = 7;
 
 /// A home folder, the model beside it, and what the daemon said.
 pub struct Home {
@@ -174,6 +176,15 @@ impl Daemon {
             Some(status) if status.signal() == Some(SIGKILL) => true,
             Some(status) => panic!("the daemon ended by itself: {status}"),
         }
+    }
+
+    /// Whether this signal has ended it.
+    pub fn died_of(&mut self, signal: i32) -> bool {
+        let status = self.child.try_wait().unwrap();
+        status.is_some_and(|status| {
+            assert_eq!(status.signal(), Some(signal), "the daemon ended: {status}");
+            true
+        })
     }
 
     /// Whether it has ended, however.

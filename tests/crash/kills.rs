@@ -1,7 +1,7 @@
 //! The daemon is killed again and again, at moments of chance and at every named point, while clients
 //! upload, delete, send again, process again and ask, and files in a watched folder come, change and go.
 //!
-//! `GRIOT_CRASH_KILLS` (60) says how often, `GRIOT_CRASH_SEED` (1) what chance does.
+//! `GRIOT_CRASH_KILLS` (200) says how often, `GRIOT_CRASH_SEED` (1) what chance does.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -185,7 +185,7 @@ fn setting(name: &str, default: u64) -> u64 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_anywhere_it_keeps_what_it_acknowledged() {
-    let kills = setting("GRIOT_CRASH_KILLS", 60);
+    let kills = setting("GRIOT_CRASH_KILLS", 200);
     let seed = setting("GRIOT_CRASH_SEED", 1);
     let home = Home::new();
     let mut world = World {

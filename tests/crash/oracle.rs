@@ -320,7 +320,12 @@ pub async fn passages_with(client: &Client, word: &str) -> Result<(Vec<String>, 
     assert_eq!(status, StatusCode::OK, "{answer}");
     let passages = answer["passages"].as_array().unwrap().iter();
     let found = passages
-        .filter(|passage| passage["text"].as_str().unwrap().contains(word))
+        .filter(|passage| {
+            // Whole words: that of paper 1 begins that of paper 1275.
+            let text = passage["text"].as_str().unwrap();
+            text.split(|c: char| !c.is_alphanumeric())
+                .any(|other| other == word)
+        })
         .map(|passage| passage["document_id"].as_str().unwrap().to_owned())
         .collect();
     Ok((found, answer))
