@@ -1,5 +1,7 @@
 //! Conversations as scripts: what is done, and what the session says to it.
 
+mod interruptions;
+
 use super::*;
 use crate::voice::{
     hallucination::Hypothesis,
@@ -267,121 +269,6 @@ fn who_goes_on_after_the_end_of_the_turn_is_heard_out() {
 }
 
 #[test]
-fn an_interruption() {
-    let before = [&ANSWERING[..], &["hush 128", "hush 960"]].concat();
-    // Real words stop it, and what was said is a turn.
-    check(
-        &before,
-        &["speak 256", "words No I mean", "speak 320"],
-        &[
-            "duck true",
-            "sent to 1452",
-            "look?",
-            "started 2 at 1524",
-            "duck false",
-            "flush",
-            "drop Ended",
-            "ended Cancelled(Speech) 1216 ms: Rent is due on the first",
-            "[hearing]",
-        ],
-    );
-    // A nod, a cough, an echo do not.
-    check(
-        &before,
-        &["speak 256", "words Mm-hm.", "hush 320"],
-        &[
-            "duck true",
-            "sent to 1452",
-            "look?",
-            "duck false",
-            "resumed echo=false",
-            "sent to 1752",
-        ],
-    );
-    check(
-        &before,
-        &["speak 96", "hush 320"],
-        &[
-            "duck true",
-            "sent to 1644",
-            "duck false",
-            "resumed echo=false",
-            "sent to 1676",
-        ],
-    );
-    check(
-        &before,
-        &["speak 256", "words on the first day", "speak 320"],
-        &[
-            "duck true",
-            "sent to 1452",
-            "look?",
-            "duck false",
-            "resumed echo=true",
-            "sent to 1836",
-        ],
-    );
-    // The word that always works, alone: silence, and no answer to it.
-    check(
-        &before,
-        &[
-            "speak 256",
-            "words Stop.",
-            "hush 96",
-            "words Stop.",
-            "judged 0.9",
-            "hush 256",
-        ],
-        &[
-            "duck true",
-            "sent to 1452",
-            "look?",
-            "started 2 at 1524",
-            "duck false",
-            "flush",
-            "drop Ended",
-            "ended Cancelled(Speech) 1216 ms: Rent is due on the first",
-            "[hearing]",
-            "whole?",
-            "stopped 2 at 2080",
-            "transcript Stop.",
-            "[listening]",
-        ],
-    );
-    // Nobody knows the words in time.
-    check(
-        &before,
-        &["speak 800"],
-        &[
-            "duck true",
-            "sent to 1452",
-            "look?",
-            "started 2 at 1524",
-            "duck false",
-            "flush",
-            "drop Ended",
-            "ended Cancelled(Speech) 1452 ms: Rent is due on the first day of",
-            "[hearing]",
-        ],
-    );
-}
-
-#[test]
-fn a_faint_echo_lowers_the_voice_once_and_then_no_more() {
-    let before = [
-        &ANSWERING[..],
-        &[
-            "hush 128",
-            "echo 256",
-            "words on the first day",
-            "echo 1600",
-        ],
-    ]
-    .concat();
-    check(&before, &["echo 320"], &[]);
-}
-
-#[test]
 fn what_is_no_speech_comes_to_nothing() {
     check(
         &[],
@@ -487,58 +374,6 @@ fn the_client_says_when_a_turn_ends() {
             "dismissed Doubted(TooLittleVoice)",
             "refused NothingSaid",
             "refused NothingToCancel",
-        ],
-    );
-}
-
-#[test]
-fn what_was_heard_is_corrected() {
-    let before = [&ANSWERING[..], &["hush 128", "hush 960"]].concat();
-    check(
-        &before,
-        &["interrupt", "truncated 600", "truncated 9000"],
-        &[
-            "flush",
-            "drop Ended",
-            "ended Cancelled(Client) 960 ms: Rent is due on the",
-            "[listening]",
-            "corrected: Rent is due",
-            "refused NothingToTruncate",
-        ],
-    );
-    check(
-        &before,
-        &["truncated 600"],
-        &[
-            "flush",
-            "drop Ended",
-            "ended Cancelled(Client) 960 ms: Rent is due on the",
-            "corrected: Rent is due",
-            "[listening]",
-        ],
-    );
-}
-
-#[test]
-fn somebody_else_speaks_for_us() {
-    check(
-        &ANSWERING[..4],
-        &[
-            "taken-over",
-            "judged 0.9",
-            "hush 160",
-            "typed Hello?",
-            "respond",
-            "handed-back",
-        ],
-        &[
-            "drop Ended",
-            "[handoff]",
-            "stopped 1 at 640",
-            "transcript When is rent due?",
-            "refused TakenOver",
-            "refused TakenOver",
-            "[listening]",
         ],
     );
 }
