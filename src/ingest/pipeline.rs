@@ -16,7 +16,10 @@ mod reuse;
 
 use std::sync::Arc;
 
-use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::{
+    sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc},
+    task::JoinSet,
+};
 
 use super::{
     patience::Patience,
@@ -65,22 +68,51 @@ struct Embedded {
 
 /// Starts the stages. They end when the daemon stops.
 pub(super) fn start(shared: &Arc<Shared>) {
+    shared.tracker.spawn(keep_running(Arc::clone(shared)));
+}
+
+/// Runs the stages until the daemon stops. One that panics takes the others along, since what was between
+/// them is lost: their documents are back in the queue, and all begin anew.
+async fn keep_running(shared: Arc<Shared>) {
+    let mut patience = Patience::default();
+    loop {
+        let mut stages = stages(&shared);
+        let mut panicked = false;
+        while let Some(ended) = stages.join_next().await {
+            if ended.is_err_and(|error| error.is_panic()) {
+                panicked = true;
+                stages.abort_all();
+            }
+        }
+        if !panicked || shared.cancel.is_cancelled() {
+            return;
+        }
+        metrics::counter!("griot_task_restarts_total", "task" => "ingest").increment(1);
+        tracing::error!("taking documents in broke off, a fault of this program; it begins anew");
+        if !patience.wait(None, &shared.cancel).await {
+            return;
+        }
+    }
+}
+
+fn stages(shared: &Arc<Shared>) -> JoinSet<()> {
     let (to_embed, prepared) = mpsc::channel(DOCUMENTS_BETWEEN);
     let (to_publish, embedded) = mpsc::channel(DOCUMENTS_BETWEEN);
     let room = Arc::new(Semaphore::new(room_for(TEXT_IN_WORK) as usize));
-    let tracker = &shared.tracker;
     let picking = Arc::new(Mutex::new(()));
+    let mut stages = JoinSet::new();
     for _ in 0..readers() {
         let (room, picking) = (Arc::clone(&room), Arc::clone(&picking));
-        tracker.spawn(read::run(
+        stages.spawn(read::run(
             Arc::clone(shared),
             room,
             picking,
             to_embed.clone(),
         ));
     }
-    tracker.spawn(embed::run(Arc::clone(shared), prepared, to_publish));
-    tracker.spawn(publish::run(Arc::clone(shared), embedded));
+    stages.spawn(embed::run(Arc::clone(shared), prepared, to_publish));
+    stages.spawn(publish::run(Arc::clone(shared), embedded));
+    stages
 }
 
 /// Documents read at the same time: reading is work of one thread, and while the embedder waits for

@@ -24,6 +24,9 @@ use crate::{
 /// Changes of documents' states that a slow listener may be behind; one further behind looks anew.
 const CHANGES: usize = 256;
 
+/// A document that was in work at so many panics is not tried again.
+const PANICS: u32 = 2;
+
 /// When to ask again after [`IngestError::QueueFull`]: some documents are done by then.
 const QUEUE_RETRY: Duration = Duration::from_secs(10);
 
@@ -66,6 +69,8 @@ struct Claims {
     begun_before: HashSet<DocumentId>,
     /// Documents that may have killed an earlier run; they go through the pipeline alone.
     suspects: HashSet<DocumentId>,
+    /// How often each was in work when a stage panicked.
+    panicked: HashMap<DocumentId, u32>,
 }
 
 impl Shared {
@@ -177,6 +182,12 @@ impl Shared {
         }
     }
 
+    /// Whether a document was in work each time that a stage panicked, and may be why.
+    pub(super) fn is_poison(&self, id: DocumentId) -> bool {
+        let panics = self.claims().panicked.get(&id).copied();
+        panics.is_some_and(|panics| panics >= PANICS)
+    }
+
     pub(super) fn claimed(&self) -> usize {
         self.claims().held.len()
     }
@@ -210,6 +221,9 @@ impl Drop for Claim {
             let mut claims = self.shared.claims();
             claims.held.remove(&self.id);
             claims.suspects.remove(&self.id);
+            if std::thread::panicking() {
+                *claims.panicked.entry(self.id).or_default() += 1;
+            }
         }
         self.shared.catalog.set_down(self.id);
         self.shared.wake.notify_one();

@@ -139,3 +139,19 @@ async fn a_failed_second_time_leaves_the_first_visible() {
     home.check_consistent();
     home.stop().await;
 }
+
+/// A fault of the program at a document: everything begins anew, and the document is not tried for ever.
+#[tokio::test(start_paused = true)]
+async fn a_stage_that_panics_is_started_again() {
+    for (panics, status) in [(1, Status::Searchable), (u32::MAX, Status::Failed)] {
+        let home = Home::new().await;
+        *home.reader.panics.lock().unwrap() = panics;
+        let bad = home.upload("a", "PANIC when this is read.").await.id;
+        let good = home.upload("b", "Second.").await.id;
+        assert_eq!(home.library.wait(bad).await.unwrap().status, status);
+        let good = home.library.wait(good).await.unwrap();
+        assert_eq!(good.status, Status::Searchable);
+        home.check_consistent();
+        home.stop().await;
+    }
+}

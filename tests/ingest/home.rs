@@ -34,6 +34,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 pub struct PlainReader {
     /// Waited at before each reading.
     pub gate: Mutex<Option<Gate>>,
+    /// How often reading a file that begins with `PANIC` does; then it is fine.
+    pub panics: Mutex<u32>,
     /// Files that begin with `DAMAGED` are fine now.
     pub mended: Mutex<bool>,
     /// How often it came to its end.
@@ -69,6 +71,11 @@ impl Reader for PlainReader {
                 FailureCode::Damaged,
                 "the file is damaged",
             ));
+        }
+        let panics = *self.panics.lock().unwrap();
+        if bytes.starts_with(b"PANIC") && panics > 0 {
+            *self.panics.lock().unwrap() -= 1;
+            panic!("as the test wants it");
         }
         if bytes.starts_with(b"LOCKED") && source.password != Password::new("key") {
             return Err(ExtractError::new(

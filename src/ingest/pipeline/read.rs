@@ -120,6 +120,17 @@ async fn read_once(
     document: &Document,
 ) -> Result<Extracted, Trouble> {
     let id = claim.id;
+    if shared.is_poison(id) {
+        let failure = Failure {
+            code: FailureCode::Internal,
+            message:
+                "this program broke off at it twice, which is a fault of the program; the log \
+                      says where"
+                    .to_owned(),
+        };
+        shared.fail(&claim, failure, Vec::new()).await;
+        return (Outcome::Ended, chunker);
+    }
     show(shared, id, Stage::Extracting, 0.0);
     reach(Point::ReadBefore);
     let (sha256, bytes) = (document.sha256, document.bytes);
