@@ -3,6 +3,7 @@
 
 mod engines;
 mod generations;
+mod resources;
 
 use std::{
     fs::{DirBuilder, File, OpenOptions},
@@ -18,9 +19,13 @@ use tokio::sync::watch;
 
 use crate::{
     adapters::ollama::Ollama,
+    alerts,
     answer::{AnswerError, Answerer, AnswererParts},
     catalog::{Catalog, CatalogError},
-    config::{IngestConfig, Loaded, NotAKeyHash, Profile, StoreKind, Upstream, UpstreamKind},
+    config::{
+        AlertsConfig, Config, IngestConfig, Loaded, NotAKeyHash, Profile, StoreKind, Upstream,
+        UpstreamKind,
+    },
     domain::Component,
     health::{
         Board, ChildSpec, Fallback, Gate, Guarded, Limits, Probe, Supervisor, Url,
@@ -39,8 +44,6 @@ use crate::{
 };
 use generations::Places;
 
-/// A search of the embedded store takes milliseconds; one of a busy server may take seconds.
-const STORE_LIMIT: Duration = Duration::from_secs(10);
 /// The first question of a day loads the weights of the embedder, from a cold disk perhaps.
 const EMBED_LIMIT: Duration = Duration::from_secs(30);
 
@@ -50,6 +53,7 @@ pub struct App {
     board: Arc<Board>,
     /// Where the transcriber listens, if not in the home.
     _socket: Option<tempfile::TempDir>,
+    alerts: watch::Sender<AlertsConfig>,
     /// Holds the home folder until this value is dropped, after every task has ended.
     _lock: File,
 }
@@ -130,6 +134,7 @@ impl App {
                 source,
             })?;
 
+        resources::watch(&catalog, home, &config.health, &board, &shutdown);
         let places = places(&loaded, &board, &shutdown)?;
         let opened = reindex::open(&catalog, &*places, &config.embed.model).await?;
         let index = Arc::clone(&opened.index);
@@ -140,7 +145,12 @@ impl App {
             catalog: Arc::clone(&catalog),
             store: Arc::clone(&index) as Arc<dyn VectorStore>,
             embedder: Arc::clone(&index) as Arc<dyn Embedder>,
-            reader: reader(&config.ingest)?,
+            reader: resources::watched_reader(
+                reader(&config.ingest)?,
+                &board,
+                &config.health,
+                &shutdown,
+            ),
             home: home.clone(),
             config: config.ingest.clone(),
             tracker: shutdown.tracker.clone(),
@@ -168,6 +178,14 @@ impl App {
             settings_file: Some(paths.config_file.clone()),
             metrics,
         })?;
+        let (alerts, rules) = watch::channel(config.alerts.clone());
+        alerts::start(
+            rules,
+            Arc::clone(&board),
+            home.clone(),
+            &shutdown.tracker,
+            shutdown.token.clone(),
+        );
         let state = match http::LocalKey::issue(home) {
             Ok(key) => state.trusting(key),
             // On a full disk, say. Questions are answered all the same.
@@ -184,8 +202,16 @@ impl App {
             state,
             board,
             _socket: voices.socket,
+            alerts,
             _lock: lock,
         })
+    }
+
+    /// Goes by other settings, as far as that can be done while it runs: how many may be let in at once,
+    /// and alerts.
+    pub fn reload(&self, config: &Config) {
+        self.state.change_limits(&config.server);
+        self.alerts.send_replace(config.alerts.clone());
     }
 
     /// What the HTTP edge works with.
@@ -290,20 +316,24 @@ fn places(
     };
     let store_gate = Gate::new(
         board.slot(Component::VectorStore, part),
-        Limits::call(STORE_LIMIT),
+        Limits::call(Duration::from_secs(config.store.timeout_s)),
     );
     let embed_gate = Gate::new(
         board.slot(Component::Embedder, config.embed.model.clone()),
         Limits::call(EMBED_LIMIT),
     );
-    let places =
-        Places::new(loaded, Arc::clone(&store_gate), embed_gate).map_err(AppError::Store)?;
+    let places = Places::new(loaded, Arc::clone(&store_gate), Arc::clone(&embed_gate))
+        .map_err(AppError::Store)?;
     let places = Arc::new(places);
+    let interval = Duration::from_secs(config.health.interval_s);
     Probe::new(store_gate, Places::check_of_store(&places)).start(
-        Duration::from_secs(config.health.interval_s),
+        interval,
         &shutdown.tracker,
         shutdown.token.clone(),
     );
+    Probe::new(embed_gate, Places::check_of_embedder(&places))
+        .glance(Places::glance_at_embedder(&places))
+        .start(interval, &shutdown.tracker, shutdown.token.clone());
     Ok(places)
 }
 
@@ -430,7 +460,11 @@ fn worker(loaded: &Loaded, name: &str) -> ChildSpec {
             args.extend([flag.to_owned(), threads.to_string()]);
         }
     }
-    ChildSpec::new("griot-llm", "GRIOT_LLM_BIN")
+    let spec = ChildSpec::new("griot-llm", "GRIOT_LLM_BIN")
         .args(args)
-        .needs(weights, format!("run `griot models pull {name}`"))
+        .needs(weights, format!("run `griot models pull {name}`"));
+    match resources::worker_memory(&loaded.config.health) {
+        Some(bytes) => spec.memory(bytes),
+        None => spec,
+    }
 }

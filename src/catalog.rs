@@ -62,6 +62,15 @@ impl Catalog {
         })
     }
 
+    /// One unit of real work, which leaves nothing behind: takes the lock of a writer, reads, writes, and
+    /// takes it back.
+    ///
+    /// # Errors
+    /// Why the catalog cannot be used.
+    pub fn check(&self) -> Result<(), CatalogError> {
+        self.connections.try_out()
+    }
+
     #[cfg(test)]
     fn limit_pages(&self, more: i64) {
         self.connections.limit_pages(more);

@@ -3,13 +3,16 @@
 //!
 //! Exit codes: 0 done, 1 failed, 2 wrong usage.
 
+mod alerts;
 mod ask;
 mod backup;
+mod breaker;
 mod client;
 mod config;
 mod docs;
 mod doctor;
 mod failure;
+mod incidents;
 mod ingest;
 mod models;
 mod print;
@@ -81,6 +84,9 @@ enum Command {
     Docs(docs::Docs),
     Watch(watch::WatchArgs),
     Status(status::Status),
+    Incidents(incidents::Incidents),
+    Breaker(breaker::Breaker),
+    Alerts(alerts::Alerts),
     Doctor(doctor::Doctor),
     Models(models::Models),
     Config(config::Config),
@@ -162,6 +168,9 @@ async fn run(command: Command, context: Context) -> Result<(), Failure> {
         Command::Docs(docs) => docs.run(context).await,
         Command::Watch(watch) => watch.run(context).await,
         Command::Status(status) => status.run(context).await,
+        Command::Incidents(incidents) => incidents.run(context).await,
+        Command::Breaker(breaker) => breaker.run(context).await,
+        Command::Alerts(alerts) => alerts.run(context).await,
         Command::Doctor(doctor) => doctor.run(context).await,
         Command::Models(models) => models.run(context).await,
         Command::Config(config) => config.run(context).await,

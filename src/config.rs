@@ -36,6 +36,7 @@ pub struct Config {
     pub ingest: IngestConfig,
     pub answer: AnswerConfig,
     pub health: HealthConfig,
+    pub alerts: AlertsConfig,
     pub log: LogConfig,
 }
 
@@ -55,6 +56,8 @@ pub struct ServerConfig {
     pub max_body_bytes: u64,
     /// Questions answered at once; one more is told to wait (429).
     pub max_questions: usize,
+    /// Uploads taken in at once; one more is told to wait (429).
+    pub max_uploads: usize,
     /// Characters of a question.
     pub max_question_chars: usize,
 }
@@ -68,6 +71,7 @@ impl Default for ServerConfig {
             max_upload_bytes: 256 * 1024 * 1024,
             max_body_bytes: 1024 * 1024,
             max_questions: 8,
+            max_uploads: 16,
             max_question_chars: 4000,
         }
     }
@@ -112,6 +116,8 @@ pub struct StoreConfig {
     /// The gRPC address of a Qdrant server.
     pub url: String,
     pub api_key: Option<String>,
+    /// Seconds that one search may take; a write may take six times as long.
+    pub timeout_s: u64,
     /// The name of the Qdrant collection that holds all points.
     pub collection: String,
 }
@@ -122,6 +128,7 @@ impl Default for StoreConfig {
             kind: StoreKind::Edge,
             url: "http://127.0.0.1:6334".to_owned(),
             api_key: None,
+            timeout_s: 10,
             collection: "griot".to_owned(),
         }
     }
@@ -308,13 +315,74 @@ impl Default for AnswerConfig {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct HealthConfig {
-    /// Seconds between two probes of a part.
+    /// Seconds between two probes of a part that works.
     pub interval_s: u64,
+    /// MiB that have to be free on the disk of the library.
+    pub min_disk_mib: u64,
+    /// Percent of the memory (of the container, where that has less than the machine) that may be used.
+    pub max_memory_percent: u64,
+    /// MiB that the language model's worker may have resident; with more it is started anew. 0: nine tenths
+    /// of the machine's memory.
+    pub worker_memory_mib: u64,
 }
 
 impl Default for HealthConfig {
     fn default() -> Self {
-        Self { interval_s: 10 }
+        Self {
+            interval_s: 30,
+            min_disk_mib: 256,
+            max_memory_percent: 97,
+            worker_memory_mib: 0,
+        }
+    }
+}
+
+/// What people are told of, and where. A limit of 0 switches its rule off.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AlertsConfig {
+    /// Gets each alert as JSON, signed with `webhook_secret`.
+    pub webhook: Option<String>,
+    pub webhook_secret: Option<String>,
+    /// An incoming webhook of Slack, or of something that understands the same.
+    pub slack: Option<String>,
+    /// `smtps://user:password@host`, or `smtp://host:port` for a server on this machine.
+    pub smtp: Option<String>,
+    pub mail_from: Option<String>,
+    pub mail_to: Vec<String>,
+    /// Seconds that a component may be down.
+    pub down_s: u64,
+    /// Percent of a minute's questions that may get no answer.
+    pub error_percent: u64,
+    /// Seconds that nineteen of twenty questions may take.
+    pub slow_s: u64,
+    /// Calls of parts that may fail in a minute.
+    pub failed_calls: u64,
+    /// Percent of the processor that may be busy, over a minute.
+    pub cpu_percent: u64,
+    /// Percent of the memory that may be used, over a minute.
+    pub memory_percent: u64,
+    /// MiB that should be free where the library is.
+    pub disk_mib: u64,
+}
+
+impl Default for AlertsConfig {
+    fn default() -> Self {
+        Self {
+            webhook: None,
+            webhook_secret: None,
+            slack: None,
+            smtp: None,
+            mail_from: None,
+            mail_to: Vec::new(),
+            down_s: 60,
+            error_percent: 20,
+            slow_s: 60,
+            failed_calls: 30,
+            cpu_percent: 80,
+            memory_percent: 90,
+            disk_mib: 1024,
+        }
     }
 }
 

@@ -29,6 +29,6 @@ pub use document::{
 pub use embedding::{EmbedderIdentity, Embedding, Fingerprint, SparseVector};
 pub use generation::{Generation, GenerationRole};
 pub use ids::{AnswerId, Collection, ConversationId, DocumentId, IncidentId, WatchId};
-pub use incident::Incident;
+pub use incident::{Incident, IncidentEvent, IncidentEventKind};
 pub use question::Question;
 pub use watch::{Content, Deleted, FileStamp, Watch, WatchRules};

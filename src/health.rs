@@ -32,14 +32,16 @@ pub mod gate;
 pub mod guarded;
 pub mod incidents;
 pub mod lines;
+pub mod machine;
 pub mod probes;
 pub mod restarts;
 pub mod supervisor;
+pub mod traffic;
 
 pub use board::{
     Board, BreakerState, ComponentReport, ComponentState, HealthReport, Overall, Slot,
 };
-pub use breaker::{Breaker, Outcome, Permit};
+pub use breaker::{Breaker, Hold, Outcome, Permit};
 pub use fallback::Fallback;
 pub use gate::{Gate, Limits};
 pub use guarded::Guarded;

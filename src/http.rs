@@ -1,6 +1,7 @@
 //! The HTTP edge: routes, limits, who may call, and errors as problems. It turns requests into calls
 //! of the services and their results into the shapes of the contract; it decides nothing else.
 
+mod admission;
 mod backup;
 mod extract;
 mod guard;
@@ -44,6 +45,7 @@ use crate::{
     ingest::{Library, Reindex},
     ports::Engines,
 };
+use admission::Admission;
 pub use local::{LOCAL_KEY_FILE, LOCAL_KEY_HEADER, LocalKey};
 pub use problem::{Code, Problem};
 pub use serve::serve;
@@ -77,8 +79,9 @@ pub struct State(Arc<Shared>);
 struct Shared {
     parts: Parts,
     guard: guard::Guard,
-    questions: Arc<Semaphore>,
-    searches: Semaphore,
+    questions: Arc<Admission>,
+    searches: Arc<Admission>,
+    uploads: Arc<Admission>,
     backups: Arc<Semaphore>,
     openapi: std::sync::OnceLock<Arc<OpenApi>>,
     /// Tells the person whose daemon it is from others.
@@ -94,8 +97,9 @@ impl State {
         let questions = parts.server.max_questions.max(1);
         Ok(Self(Arc::new(Shared {
             guard: guard::Guard::new(&parts.server)?,
-            questions: Arc::new(Semaphore::new(questions)),
-            searches: Semaphore::new(questions * SEARCHES_PER_QUESTION),
+            questions: Admission::new("questions", questions),
+            searches: Admission::new("searches", questions * SEARCHES_PER_QUESTION),
+            uploads: Admission::new("uploads", parts.server.max_uploads.max(1)),
             backups: Arc::new(Semaphore::new(1)),
             openapi: std::sync::OnceLock::new(),
             local_key: std::sync::OnceLock::new(),
@@ -147,12 +151,20 @@ impl State {
         self.0.parts.server.max_question_chars
     }
 
-    fn questions(&self) -> Arc<Semaphore> {
-        Arc::clone(&self.0.questions)
+    fn questions(&self) -> &Arc<Admission> {
+        &self.0.questions
     }
 
-    fn searches(&self) -> &Semaphore {
+    fn searches(&self) -> &Arc<Admission> {
         &self.0.searches
+    }
+
+    /// Goes by other limits of how many may be let in at once; the other settings stay.
+    pub fn change_limits(&self, server: &ServerConfig) {
+        let questions = server.max_questions.max(1);
+        self.0.questions.set_limit(questions);
+        self.0.searches.set_limit(questions * SEARCHES_PER_QUESTION);
+        self.0.uploads.set_limit(server.max_uploads.max(1));
     }
 
     fn backups(&self) -> Arc<Semaphore> {
@@ -198,6 +210,7 @@ pub fn router(state: State) -> Router {
         .routes(routes!(reindex::roll_back))
         .routes(routes!(reindex::drop_kept))
         .routes(routes!(health::health))
+        .routes(routes!(health::hold))
         .routes(routes!(health::incidents))
         .routes(routes!(health::incident))
         .routes(routes!(health::livez))
@@ -205,7 +218,11 @@ pub fn router(state: State) -> Router {
         .routes(routes!(metrics::metrics))
         .routes(routes!(openapi::openapi))
         .layer(body_limit)
-        .routes(routes!(upload::upload).layer(upload_limit))
+        .routes(
+            routes!(upload::upload)
+                .layer(upload_limit)
+                .layer(middleware::from_fn_with_state(state.clone(), admit_upload)),
+        )
         .split_for_parts();
     state
         .0
@@ -224,6 +241,23 @@ pub fn router(state: State) -> Router {
         .layer(middleware::from_fn(metrics::count))
         .layer(middleware::from_fn(guard::harden))
         .with_state(state)
+}
+
+/// Uploads hold a place from their first byte to their last.
+async fn admit_upload(
+    axum::extract::State(state): axum::extract::State<State>,
+    request: axum::extract::Request,
+    next: middleware::Next,
+) -> Response {
+    let Some(_place) = state.0.uploads.enter() else {
+        return Problem::new(
+            Code::TooManyUploads,
+            "as many uploads are under way as `server.max_uploads` allows; send this one again shortly",
+        )
+        .retry_after(Duration::from_secs(2))
+        .into_response();
+    };
+    next.run(request).await
 }
 
 async fn unknown_route(OriginalUri(uri): OriginalUri) -> Problem {

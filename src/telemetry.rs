@@ -7,7 +7,9 @@ use std::{io::IsTerminal, sync::OnceLock, time::Duration};
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio_util::sync::CancellationToken;
-use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_subscriber::{
+    EnvFilter, Registry, fmt, layer::SubscriberExt, reload, util::SubscriberInitExt,
+};
 
 use crate::config::{LogConfig, LogFormat};
 
@@ -32,15 +34,8 @@ pub enum TelemetryError {
 ///
 /// # Errors
 /// When `log.level` is not a filter, or logging was started before.
-pub fn init(log: &LogConfig) -> Result<(), TelemetryError> {
-    // The embedded index tells of its own log files and of switches nobody can set: not for people.
-    let filter =
-        EnvFilter::try_new(format!("qdrant_edge=error,{}", log.level)).map_err(|error| {
-            TelemetryError::Filter {
-                given: log.level.clone(),
-                reason: error.to_string(),
-            }
-        })?;
+pub fn init(log: &LogConfig) -> Result<LogLevel, TelemetryError> {
+    let (filter, handle) = reload::Layer::new(filter(log)?);
     let registry = tracing_subscriber::registry().with(filter);
     match log.format {
         LogFormat::Text => registry
@@ -54,7 +49,33 @@ pub fn init(log: &LogConfig) -> Result<(), TelemetryError> {
             .with(fmt::layer().json().with_writer(std::io::stderr))
             .try_init(),
     }
-    .map_err(|_| TelemetryError::Twice)
+    .map_err(|_| TelemetryError::Twice)?;
+    Ok(LogLevel(handle))
+}
+
+fn filter(log: &LogConfig) -> Result<EnvFilter, TelemetryError> {
+    // The embedded index tells of its own log files and of switches nobody can set: not for people.
+    EnvFilter::try_new(format!("qdrant_edge=error,{}", log.level)).map_err(|error| {
+        TelemetryError::Filter {
+            given: log.level.clone(),
+            reason: error.to_string(),
+        }
+    })
+}
+
+/// What is logged, while the program runs.
+pub struct LogLevel(reload::Handle<EnvFilter, Registry>);
+
+impl LogLevel {
+    /// Logs by another `log.level` from now on. The format stays.
+    ///
+    /// # Errors
+    /// When it is not a filter; then nothing changes.
+    pub fn change(&self, log: &LogConfig) -> Result<(), TelemetryError> {
+        self.0
+            .reload(filter(log)?)
+            .map_err(|_| TelemetryError::Twice)
+    }
 }
 
 /// The process's metrics, recorded from the first call on. Every call gives the same ones.
@@ -96,7 +117,7 @@ mod tests {
             level: "griot=shout".to_owned(),
             format: LogFormat::Text,
         };
-        let error = init(&log).unwrap_err().to_string();
+        let error = filter(&log).unwrap_err().to_string();
         assert!(error.contains("griot=shout"), "{error}");
     }
 

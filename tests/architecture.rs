@@ -15,6 +15,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("config", &["domain"]),
     ("weights", &["domain", "config"]),
     ("health", &["domain", "ports", "catalog"]),
+    ("alerts", &["domain", "health", "config"]),
     (
         "ingest",
         &["domain", "ports", "catalog", "config", "failpoints"],
@@ -38,6 +39,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "config",
             "weights",
             "health",
+            "alerts",
             "catalog",
             "backup",
             "ingest",

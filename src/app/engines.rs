@@ -97,6 +97,7 @@ fn transcriber(
     let whisper: Arc<dyn Transcriber> = Arc::new(Whisper::new(at.clone(), socket, TRANSCRIBER));
     let gate = Gate::new(slot, Limits::call(TRANSCRIBE_LIMIT));
     Probe::new(Arc::clone(&gate), one_silence(Arc::clone(&whisper)))
+        .sleeping()
         .supervised(at)
         .start(interval(loaded), &shutdown.tracker, token);
     Arc::new(Guarded::new(whisper, gate))
@@ -112,11 +113,9 @@ fn synthesizer(loaded: &Loaded, board: &Arc<Board>, shutdown: &Shutdown) -> Arc<
     }
     let speech: Arc<dyn Synthesizer> = Arc::new(speech);
     let gate = Gate::new(slot, Limits::call(SPEAK_LIMIT));
-    Probe::new(Arc::clone(&gate), one_word(Arc::clone(&speech))).start(
-        interval(loaded),
-        &shutdown.tracker,
-        shutdown.token.clone(),
-    );
+    Probe::new(Arc::clone(&gate), one_word(Arc::clone(&speech)))
+        .sleeping()
+        .start(interval(loaded), &shutdown.tracker, shutdown.token.clone());
     Arc::new(Guarded::new(speech, gate))
 }
 

@@ -19,7 +19,10 @@ use crate::{
     },
     config::{EmbedConfig, Loaded, StoreConfig, StoreKind},
     domain::{Component, EmbedderIdentity},
-    health::{Gate, Guarded, probes::Check},
+    health::{
+        Gate, Guarded,
+        probes::{Check, one_vector},
+    },
     ports::{Embedder, Filter, Found, Generations, Pair, PortError, VectorStore},
 };
 
@@ -109,6 +112,45 @@ impl Places {
                     pair.store.count(Filter::default()).await?;
                 }
                 Ok(())
+            })
+        })
+    }
+
+    /// A glance at the embedder in use: whether its files are there.
+    pub(super) fn glance_at_embedder(places: &Arc<Self>) -> Check {
+        let places = Arc::clone(places);
+        Box::new(move || {
+            let missing = {
+                let opened = places.opened();
+                let model = opened
+                    .in_use
+                    .as_ref()
+                    .map(|pair| pair.embedder.identity().model);
+                model
+                    .and_then(|model| opened.embedders.get(&model)?.upgrade())
+                    .and_then(|embedder| embedder.check().err())
+            };
+            Box::pin(async move {
+                missing.map_or(Ok(()), |missing| {
+                    Err(PortError::Refused {
+                        component: Component::Embedder,
+                        reason: missing.to_string(),
+                    })
+                })
+            })
+        })
+    }
+
+    /// A probe's work for the embedder in use: one vector.
+    pub(super) fn check_of_embedder(places: &Arc<Self>) -> Check {
+        let places = Arc::clone(places);
+        Box::new(move || {
+            let in_use = places.opened().in_use.clone();
+            Box::pin(async move {
+                match in_use {
+                    Some(pair) => one_vector(pair.embedder)().await,
+                    None => Ok(()),
+                }
             })
         })
     }

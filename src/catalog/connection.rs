@@ -86,6 +86,23 @@ impl Connections {
         Ok(result)
     }
 
+    /// Reads a row and writes one, in a transaction that is rolled back.
+    pub(super) fn try_out(&self) -> Result<(), CatalogError> {
+        let mut writer = self.writer();
+        let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let rows: i64 = transaction.query_row(
+            "SELECT count(*) FROM (SELECT 1 FROM documents LIMIT 1)",
+            [],
+            |row| row.get(0),
+        )?;
+        transaction.execute(
+            "UPDATE documents SET name = name WHERE id = (SELECT id FROM documents LIMIT ?1)",
+            [rows],
+        )?;
+        transaction.rollback()?;
+        Ok(())
+    }
+
     /// Runs `work` on one unchanging view of the catalog.
     pub(super) fn read<T>(
         &self,

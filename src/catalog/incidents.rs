@@ -9,7 +9,8 @@ use super::{
 };
 use crate::domain::{Component, Incident, IncidentId};
 
-const COLUMNS: &str = "id, component, part, opened_at, closed_at, cause, action, degraded_answers";
+const COLUMNS: &str =
+    "id, component, part, opened_at, closed_at, cause, action, degraded_answers, events";
 
 impl Catalog {
     /// Writes an incident, or writes it anew.
@@ -18,7 +19,7 @@ impl Catalog {
             t.execute(
                 &format!(
                     "INSERT OR REPLACE INTO incidents ({COLUMNS}) \
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
                 ),
                 params![
                     incident.id.key(),
@@ -29,6 +30,7 @@ impl Catalog {
                     incident.cause,
                     incident.action,
                     incident.degraded_answers.cast_signed(),
+                    serde_json::to_string(&incident.events).expect("texts and times become JSON"),
                 ],
             )?;
             Ok(())
@@ -90,5 +92,6 @@ fn read_row(row: &Row<'_>) -> rusqlite::Result<Incident> {
         cause: row.get(5)?,
         action: row.get(6)?,
         degraded_answers: count(row, 7)?,
+        events: serde_json::from_str(row.get_ref(8)?.as_str()?).map_err(|e| unreadable(8, e))?,
     })
 }

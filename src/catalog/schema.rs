@@ -15,7 +15,16 @@ const LOOK: Duration = Duration::from_millis(500);
 
 /// Entry `n` takes a file from version `n` to `n + 1` (`PRAGMA user_version`). Append only: entries
 /// that were released never change.
-pub(super) const MIGRATIONS: [&str; 7] = [V1, V2, GENERATIONS, TRACES, WATCHES, PAGE_ENGINE, TRIES];
+pub(super) const MIGRATIONS: [&str; 8] = [
+    V1,
+    V2,
+    GENERATIONS,
+    TRACES,
+    WATCHES,
+    PAGE_ENGINE,
+    TRIES,
+    INCIDENT_EVENTS,
+];
 
 /// `documents.status` knows no `processing`: being in work is a matter of the running process alone,
 /// so a row that was in work when the process died reads `queued` at the next start.
@@ -215,6 +224,9 @@ const PAGE_ENGINE: &str = "ALTER TABLE pages ADD COLUMN engine TEXT;";
 
 /// How often a queued document was begun in vain for a reason that may lie in it.
 const TRIES: &str = "ALTER TABLE documents ADD COLUMN tries INTEGER NOT NULL DEFAULT 0;";
+
+/// What was seen and done while an incident lasted, as JSON.
+const INCIDENT_EVENTS: &str = "ALTER TABLE incidents ADD COLUMN events TEXT NOT NULL DEFAULT '[]';";
 
 /// Looks at a file that is there already, read-only.
 ///

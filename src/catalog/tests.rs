@@ -340,6 +340,11 @@ fn incidents_are_written_anew_and_closed_at_start() {
         cause: "it died".into(),
         action: String::new(),
         degraded_answers: 0,
+        events: vec![crate::domain::IncidentEvent {
+            at: Timestamp::from_second(1).unwrap(),
+            kind: crate::domain::IncidentEventKind::Output,
+            text: "out of memory".to_owned(),
+        }],
     };
     let (mut first, second) = (incident(1), incident(2));
     f.catalog.save_incident(&first).unwrap();

@@ -22,6 +22,14 @@ impl Failure {
         Self::Told(message.into())
     }
 
+    /// What there is to say.
+    pub fn message(&self) -> &str {
+        match self {
+            Self::Told(message) => message,
+            Self::Said | Self::OutputClosed => "it was said already",
+        }
+    }
+
     /// Says it on standard error.
     pub fn report(self) -> ExitCode {
         match self {

@@ -3,7 +3,11 @@
 use std::net::SocketAddr;
 
 use clap::Args;
-use tokio::net::TcpListener;
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
+use tokio_util::sync::CancellationToken;
 
 use super::{Context, Failure};
 use crate::{
@@ -11,13 +15,14 @@ use crate::{
     config::Overrides,
     failpoints, http,
     shutdown::{DRAIN, Shutdown},
-    telemetry,
+    telemetry::{self, LogLevel},
 };
 
 /// Run the daemon in the foreground
 ///
 /// SIGTERM and SIGINT let it finish what it has begun and stop within 10 seconds; a second one stops
-/// it at once.
+/// it at once. SIGHUP has it read its settings again: `log.level`, `server.max_questions`, `server.max_uploads`
+/// and `[alerts]` change at once, everything else at the next start.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  griot serve\n  griot serve --listen 127.0.0.1:0")]
 pub struct Serve {
@@ -27,13 +32,19 @@ pub struct Serve {
 }
 
 impl Serve {
-    pub async fn run(self, context: Context) -> Result<(), Failure> {
-        let mut flags = Overrides::default();
-        if let Some(listen) = self.listen {
-            flags = flags.set("server.listen", listen.to_string(), "--listen");
+    fn flags(&self) -> Overrides {
+        let flags = Overrides::default();
+        match self.listen {
+            Some(listen) => flags.set("server.listen", listen.to_string(), "--listen"),
+            None => flags,
         }
+    }
+
+    pub async fn run(self, context: Context) -> Result<(), Failure> {
+        let flags = self.flags();
         let loaded = context.settings(&flags)?;
-        telemetry::init(&loaded.config.log).map_err(|error| Failure::told(error.to_string()))?;
+        let log = telemetry::init(&loaded.config.log)
+            .map_err(|error| Failure::told(error.to_string()))?;
         failpoints::arm().map_err(|error| Failure::told(error.to_string()))?;
         let metrics = telemetry::metrics();
         let server = &loaded.config.server;
@@ -61,20 +72,71 @@ impl Serve {
         context
             .out
             .text(&format!("listening on http://{address}\n"))?;
-        tell_service_manager(sd_notify::NotifyState::Ready);
+        tell_service_manager(&[sd_notify::NotifyState::Ready]);
+        shutdown
+            .tracker
+            .spawn(feed_watchdog(shutdown.token.clone()));
         tracing::info!(%address, "listening");
-        http::serve(listener, http::router(app.state()), &shutdown).await;
+        let serve = http::serve(listener, http::router(app.state()), &shutdown);
+        tokio::select! {
+            () = serve => {}
+            () = reload_on_signal(&context, &flags, &app, &log) => {}
+        }
 
-        tell_service_manager(sd_notify::NotifyState::Stopping);
+        tell_service_manager(&[sd_notify::NotifyState::Stopping]);
         let drained = shutdown.drain(DRAIN).await;
         tracing::info!(drained, "stopped");
         Ok(())
     }
 }
 
+/// Reads the settings again at each SIGHUP. Never ends by itself.
+async fn reload_on_signal(context: &Context, flags: &Overrides, app: &App, log: &LogLevel) {
+    let mut hangup = match signal(SignalKind::hangup()) {
+        Ok(hangup) => hangup,
+        Err(error) => {
+            tracing::warn!(%error, "SIGHUP cannot be listened to");
+            return std::future::pending().await;
+        }
+    };
+    while hangup.recv().await.is_some() {
+        let since = sd_notify::NotifyState::monotonic_usec_now();
+        match since {
+            Ok(since) => tell_service_manager(&[sd_notify::NotifyState::Reloading, since]),
+            Err(error) => tracing::debug!(%error, "the clock cannot be read"),
+        }
+        match context.settings(flags) {
+            Ok(loaded) => {
+                app.reload(&loaded.config);
+                match log.change(&loaded.config.log) {
+                    Ok(()) => tracing::info!("the settings were read again"),
+                    Err(error) => tracing::error!(%error, "the log level stays as it was"),
+                }
+            }
+            Err(failure) => {
+                tracing::error!("the settings stay as they were: {}", failure.message());
+            }
+        }
+        tell_service_manager(&[sd_notify::NotifyState::Ready]);
+    }
+    std::future::pending().await
+}
+
+/// Tells the service manager again and again that the daemon's threads turn, where it wants to know
+/// (`WatchdogSec=`). It starts the daemon anew when that stays away.
+async fn feed_watchdog(token: CancellationToken) {
+    let Some(within) = sd_notify::watchdog_enabled() else {
+        return;
+    };
+    let mut tick = tokio::time::interval(within / 3);
+    while token.run_until_cancelled(tick.tick()).await.is_some() {
+        tell_service_manager(&[sd_notify::NotifyState::Watchdog]);
+    }
+}
+
 /// systemd and its like; nothing where none is listening.
-fn tell_service_manager(state: sd_notify::NotifyState<'_>) {
-    if let Err(error) = sd_notify::notify(&[state]) {
+fn tell_service_manager(states: &[sd_notify::NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
         tracing::warn!(%error, "the service manager could not be told");
     }
 }

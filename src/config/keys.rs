@@ -101,12 +101,14 @@ pub static KEYS: &[Key] = &[
     key("server.max_upload_bytes", Form::Number(KIB, TIB)),
     key("server.max_body_bytes", Form::Number(KIB, GIB)),
     key("server.max_questions", Form::Number(1, 1024)),
+    key("server.max_uploads", Form::Number(1, 1024)),
     key("server.max_question_chars", Form::Number(1, 1_000_000)),
     key("models.dir", Form::Path),
     key("models.profile", Form::Choice(&["default", "small"])),
     key("store.kind", Form::Choice(&["edge", "qdrant"])),
     key("store.url", Form::Text),
     secret("store.api_key", Form::Text),
+    key("store.timeout_s", Form::Number(1, HOUR_S)),
     key("store.collection", Form::Text),
     key("llm.upstreams", Form::Upstreams),
     key("llm.threads", Form::Number(0, 1024)),
@@ -138,6 +140,22 @@ pub static KEYS: &[Key] = &[
     key("answer.max_answer_tokens", Form::Number(1, 1 << 20)),
     key("answer.threshold", Form::Fraction),
     key("health.interval_s", Form::Number(1, HOUR_S)),
+    key("health.min_disk_mib", Form::Number(1, 1 << 30)),
+    key("health.max_memory_percent", Form::Number(1, 100)),
+    key("health.worker_memory_mib", Form::Number(0, 1 << 30)),
+    secret("alerts.webhook", Form::Text),
+    secret("alerts.webhook_secret", Form::Text),
+    secret("alerts.slack", Form::Text),
+    secret("alerts.smtp", Form::Text),
+    key("alerts.mail_from", Form::Text),
+    key("alerts.mail_to", Form::Texts),
+    key("alerts.down_s", Form::Number(0, 24 * HOUR_S)),
+    key("alerts.error_percent", Form::Number(0, 100)),
+    key("alerts.slow_s", Form::Number(0, HOUR_S)),
+    key("alerts.failed_calls", Form::Number(0, 1_000_000)),
+    key("alerts.cpu_percent", Form::Number(0, 100)),
+    key("alerts.memory_percent", Form::Number(0, 100)),
+    key("alerts.disk_mib", Form::Number(0, 1 << 30)),
     key("log.level", Form::Text),
     key("log.format", Form::Choice(&["text", "json"])),
 ];
@@ -197,9 +215,18 @@ mod tests {
             }
         }
         // Fields without a default value are left out of what serde writes.
-        let mut names: Vec<String> = ["home", "models.dir", "store.api_key"]
-            .map(str::to_owned)
-            .to_vec();
+        let mut names: Vec<String> = [
+            "home",
+            "models.dir",
+            "store.api_key",
+            "alerts.webhook",
+            "alerts.webhook_secret",
+            "alerts.slack",
+            "alerts.smtp",
+            "alerts.mail_from",
+        ]
+        .map(str::to_owned)
+        .to_vec();
         let defaults = toml::Table::try_from(Config::default()).unwrap();
         walk(&defaults, "", &mut names);
         names.sort();

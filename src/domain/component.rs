@@ -14,9 +14,28 @@ pub enum Component {
     LanguageModel,
     Transcriber,
     Synthesizer,
+    /// The child processes that read documents.
+    Extractor,
+    /// Room on the disk that holds the library.
+    Disk,
+    /// Memory of the machine, or of the container.
+    Memory,
 }
 
 impl Component {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Catalog,
+        Self::VectorStore,
+        Self::Embedder,
+        Self::LanguageModel,
+        Self::Transcriber,
+        Self::Synthesizer,
+        Self::Extractor,
+        Self::Disk,
+        Self::Memory,
+    ];
+
     /// The name in JSON and metrics.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -27,6 +46,9 @@ impl Component {
             Self::LanguageModel => "language_model",
             Self::Transcriber => "transcriber",
             Self::Synthesizer => "synthesizer",
+            Self::Extractor => "extractor",
+            Self::Disk => "disk",
+            Self::Memory => "memory",
         }
     }
 }

@@ -22,6 +22,41 @@ pub struct Incident {
     pub action: String,
     /// Answers that were given at a lower level meanwhile.
     pub degraded_answers: u64,
+    /// What was seen and done, oldest first: the first and the latest of it, where it was much.
+    #[serde(default)]
+    pub events: Vec<IncidentEvent>,
+}
+
+/// One thing that was seen or done while an incident lasted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IncidentEvent {
+    pub at: Timestamp,
+    pub kind: IncidentEventKind,
+    pub text: String,
+}
+
+/// What an event of an incident is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IncidentEventKind {
+    /// What was seen to be wrong.
+    Cause,
+    /// What was done about it.
+    Action,
+    /// What the process wrote last.
+    Output,
+}
+
+impl IncidentEventKind {
+    /// The name in JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Cause => "cause",
+            Self::Action => "action",
+            Self::Output => "output",
+        }
+    }
 }
 
 impl Incident {

@@ -3,17 +3,23 @@
 //!
 //! A component may have several parts (two language models in order); each has a [`Slot`].
 
+mod row;
+mod slot;
+
 use std::{
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use jiff::Timestamp;
 use serde::Serialize;
 use tokio::sync::watch;
 
-use super::incidents::{Action, Incidents};
+use row::{Process, Row};
+pub use slot::Slot;
+
+use super::{breaker::Hold, incidents::Incidents, traffic::Traffic};
 use crate::domain::Component;
 
 /// How a component does.
@@ -30,6 +36,20 @@ pub enum ComponentState {
     Off,
 }
 
+impl ComponentState {
+    /// The name in JSON and metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Degraded => "degraded",
+            Self::Starting => "starting",
+            Self::Down => "down",
+            Self::Off => "off",
+        }
+    }
+}
+
 /// Whether a component is asked. See [`super::breaker`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -37,6 +57,18 @@ pub enum BreakerState {
     Closed,
     Open,
     HalfOpen,
+}
+
+impl BreakerState {
+    /// The name in JSON and metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Open => "open",
+            Self::HalfOpen => "half_open",
+        }
+    }
 }
 
 /// The daemon as a whole.
@@ -56,6 +88,8 @@ pub struct ComponentReport {
     pub name: Component,
     pub state: ComponentState,
     pub breaker: BreakerState,
+    /// An operator holds the breaker, whatever its calls say.
+    pub held: bool,
     /// When it came into this state.
     pub since: Timestamp,
     /// Of its last good answer; for a reply that streams, the time to its first token.
@@ -82,71 +116,10 @@ pub struct Board {
     /// Never held across an await.
     rows: Mutex<Vec<Row>>,
     incidents: Arc<Incidents>,
+    /// Never held across an await.
+    traffic: Mutex<Traffic>,
     /// Marks every change of a component's state.
     changed: watch::Sender<()>,
-}
-
-/// What is known of one part.
-struct Row {
-    component: Component,
-    part: String,
-    process: Process,
-    breaker: BreakerState,
-    /// Closed, but its last answers were not all good.
-    suspect: bool,
-    since: Timestamp,
-    latency: Option<Duration>,
-    last_error: Option<String>,
-    /// It answers, and says that it cannot do its work (its model is not there).
-    unable: bool,
-    restarts: u32,
-}
-
-/// The process behind a part.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Process {
-    /// None of ours: a library in this process, or a server elsewhere.
-    None,
-    Starting,
-    Running,
-    /// It cannot be started: its program or its files are not there. Nothing was lost.
-    Missing,
-    /// It ended and is started again soon, or late when it keeps ending.
-    Ended,
-    /// Not wanted.
-    Off,
-}
-
-impl Row {
-    fn state(&self) -> ComponentState {
-        match (self.process, self.breaker) {
-            (Process::Off, _) => ComponentState::Off,
-            (Process::Starting, _) => ComponentState::Starting,
-            (Process::Missing | Process::Ended, _)
-            | (Process::None | Process::Running, BreakerState::Open) => ComponentState::Down,
-            (Process::None | Process::Running, BreakerState::HalfOpen) => ComponentState::Degraded,
-            (Process::None | Process::Running, BreakerState::Closed) => {
-                if self.unable {
-                    ComponentState::Down
-                } else if self.suspect {
-                    ComponentState::Degraded
-                } else {
-                    ComponentState::Ok
-                }
-            }
-        }
-    }
-
-    /// Whether something that worked, or was asked, does not answer.
-    fn is_lost(&self) -> bool {
-        match self.process {
-            Process::Ended => true,
-            Process::None | Process::Running | Process::Starting => {
-                self.breaker == BreakerState::Open
-            }
-            Process::Missing | Process::Off => false,
-        }
-    }
 }
 
 impl Board {
@@ -157,6 +130,7 @@ impl Board {
             started: Instant::now(),
             rows: Mutex::default(),
             incidents: Arc::default(),
+            traffic: Mutex::default(),
             changed: watch::Sender::new(()),
         })
     }
@@ -165,23 +139,8 @@ impl Board {
     /// a server's address. The first part of a component is the preferred one.
     pub fn slot(self: &Arc<Self>, component: Component, part: impl Into<String>) -> Slot {
         let mut rows = self.rows();
-        rows.push(Row {
-            component,
-            part: part.into(),
-            process: Process::None,
-            breaker: BreakerState::Closed,
-            suspect: false,
-            since: Timestamp::now(),
-            latency: None,
-            last_error: None,
-            unable: false,
-            restarts: 0,
-        });
-        Slot {
-            board: Arc::clone(self),
-            index: rows.len() - 1,
-            component,
-        }
+        rows.push(Row::new(component, part.into()));
+        Slot::new(Arc::clone(self), rows.len() - 1, component)
     }
 
     /// A component that is not wanted: nothing counts it as missing.
@@ -268,6 +227,25 @@ impl Board {
         }
     }
 
+    /// Holds the breakers of a component's parts, or lets them go. Whether there are any.
+    pub fn hold(&self, component: Component, held: Option<Hold>) -> bool {
+        let gates: Vec<_> = self
+            .rows()
+            .iter()
+            .filter(|row| row.component == component)
+            .filter_map(|row| row.gate.upgrade())
+            .collect();
+        for gate in &gates {
+            gate.hold(held);
+        }
+        !gates.is_empty()
+    }
+
+    /// How calls and questions went lately.
+    pub fn traffic(&self) -> MutexGuard<'_, Traffic> {
+        self.traffic.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// What was lost in this run.
     #[must_use]
     pub fn incidents(&self) -> &Arc<Incidents> {
@@ -310,6 +288,7 @@ fn summary(name: Component, parts: &[&Row]) -> Option<ComponentReport> {
         name,
         state,
         breaker: best.breaker,
+        held: parts.iter().any(|row| row.held),
         since,
         latency_ms: best.latency.map(|latency| latency.as_millis() as u64),
         last_error: parts.iter().find_map(error),
@@ -331,148 +310,5 @@ fn overall(components: &[ComponentReport]) -> Overall {
         Overall::Ok
     } else {
         Overall::Degraded
-    }
-}
-
-/// One part's place on the board: where whatever watches the part writes down what it sees.
-#[derive(Clone)]
-pub struct Slot {
-    board: Arc<Board>,
-    index: usize,
-    component: Component,
-}
-
-impl Slot {
-    /// The component that the part belongs to.
-    #[must_use]
-    pub fn component(&self) -> Component {
-        self.component
-    }
-
-    /// The part's name.
-    #[must_use]
-    pub fn part(&self) -> String {
-        self.board.rows()[self.index].part.clone()
-    }
-
-    /// Changes the row, then opens or closes its incident as the row now stands.
-    fn update(&self, change: impl FnOnce(&mut Row)) {
-        let mut rows = self.board.rows();
-        let row = &mut rows[self.index];
-        let before = row.state();
-        change(row);
-        let after = row.state();
-        if after != before {
-            row.since = Timestamp::now();
-        }
-        if after == ComponentState::Ok && before != after {
-            row.last_error = None;
-        }
-        // Under the lock, so that incidents open and close in the order in which the states came.
-        if row.is_lost() {
-            let cause = row.last_error.as_deref().unwrap_or("no cause is known");
-            self.board
-                .incidents
-                .open(self.index, row.component, &row.part, cause);
-        } else if matches!(after, ComponentState::Ok | ComponentState::Off) {
-            self.board.incidents.close(self.index);
-        }
-        drop(rows);
-        if after != before {
-            self.board.changed.send_replace(());
-        }
-    }
-
-    /// A call ended well, in so long.
-    pub(super) fn answered(&self, latency: Duration) {
-        self.update(|row| {
-            row.latency = Some(latency);
-            row.unable = false;
-            // It was not wanted because something was missing, which has come since.
-            if row.process == Process::Off {
-                row.process = Process::None;
-            }
-        });
-    }
-
-    /// It answered a probe's glance: that it can do its work, or why it cannot.
-    pub(super) fn glanced(&self, able: Result<(), &str>) {
-        self.update(|row| {
-            row.unable = able.is_err();
-            if let Err(reason) = able {
-                row.last_error = Some(reason.to_owned());
-            }
-        });
-    }
-
-    /// A call ended badly.
-    pub(super) fn faulted(&self, error: &str) {
-        self.update(|row| {
-            // That its process is not there says more than that it could not be reached.
-            if matches!(row.process, Process::None | Process::Running) {
-                row.last_error = Some(error.to_owned());
-            }
-        });
-    }
-
-    /// The breaker stands so now.
-    pub(super) fn breaker(&self, breaker: BreakerState, suspect: bool) {
-        let mut opened = false;
-        self.update(|row| {
-            opened = breaker == BreakerState::Open && row.breaker != BreakerState::Open;
-            row.breaker = breaker;
-            row.suspect = suspect;
-        });
-        if opened {
-            self.board.incidents.acted(self.index, Action::Rest);
-        }
-    }
-
-    /// The process was started and has not said yet that it is ready.
-    pub(super) fn starting(&self) {
-        let mut again = false;
-        self.update(|row| {
-            again = row.process == Process::Ended;
-            row.process = Process::Starting;
-            row.restarts += u32::from(again);
-        });
-        if again {
-            self.board.incidents.acted(self.index, Action::Restart);
-        }
-    }
-
-    /// The process said that it is ready.
-    pub(super) fn running(&self) {
-        self.update(|row| row.process = Process::Running);
-    }
-
-    /// The process cannot be started; `what_to_do` is for the person who reads the board.
-    pub fn missing(&self, what_to_do: &str) {
-        self.update(|row| {
-            row.process = Process::Missing;
-            row.last_error = Some(what_to_do.to_owned());
-        });
-    }
-
-    /// It is not there and need not be: nothing counts it as missing. `what_to_do` is for who wants it.
-    pub fn unwanted(&self, what_to_do: &str) {
-        self.update(|row| {
-            row.process = Process::Off;
-            row.last_error = Some(what_to_do.to_owned());
-        });
-    }
-
-    /// The process ended, or never became ready.
-    pub(super) fn ended(&self, cause: &str) {
-        self.update(|row| {
-            row.process = Process::Ended;
-            row.last_error = Some(cause.to_owned());
-        });
-    }
-}
-
-impl fmt::Debug for Slot {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Slot({}, {})", self.component, self.part())
     }
 }

@@ -4,32 +4,40 @@
 //! [`PortError::Resting`]. What the breaker makes of it, by the error's case alone: unavailable and
 //! timed out are faults; refused, resting and dropped calls never count.
 
+mod watched;
+
 use std::{
     future::Future,
-    pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
-use futures::Stream;
-use tokio::time::{Instant, Sleep};
+use tokio::{sync::Notify, time::Instant};
+use watched::Watched;
 
 use super::{
     board::{BreakerState, Slot},
-    breaker::{Breaker, Change, Outcome, Permit, Settings, Standing},
+    breaker::{Breaker, Change, Hold, Outcome, Permit, Settings, Standing},
     jitter,
 };
 use crate::{
     domain::Component,
-    ports::{ChatEvent, ChatStream, PortError},
+    ports::{ChatStream, PortError},
 };
+
+/// How long a part may take to say that it is there.
+const GLANCE: Duration = Duration::from_secs(2);
 
 /// How long a part may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// For a whole call, or until a stream's first item.
     pub first: Duration,
+    /// For a glance: does it listen?
+    pub glance: Duration,
     /// Between two items of a stream, waiting for its reader not included.
     pub between: Duration,
     /// For writing, per call (a batch of points, a flush).
@@ -47,6 +55,7 @@ impl Limits {
     pub fn call(call: Duration) -> Self {
         Self {
             first: call,
+            glance: GLANCE.min(call),
             between: call,
             write: call * 6,
             open: call * 100,
@@ -86,17 +95,33 @@ pub struct Gate {
     limits: Limits,
     /// Never held across an await.
     breaker: Mutex<Breaker>,
+    /// Somebody probes it: then no caller has to find out by waiting.
+    probed: AtomicBool,
+    /// Wakes whoever probes it, when a caller met a fault.
+    noticed: Notify,
+    /// When a caller last got an answer.
+    answered_at: Mutex<Option<Instant>>,
 }
 
 impl Gate {
     /// A gate whose breaker is closed, and which writes what it sees to `slot`.
     #[must_use]
     pub fn new(slot: Slot, limits: Limits) -> Arc<Self> {
-        Arc::new(Self {
+        let gate = Arc::new(Self {
             slot,
             limits,
             breaker: Mutex::new(Breaker::new(limits.breaker)),
-        })
+            probed: AtomicBool::new(false),
+            noticed: Notify::new(),
+            answered_at: Mutex::new(None),
+        });
+        gate.slot.operated_by(&gate);
+        gate
+    }
+
+    /// The part's place on the board.
+    pub(super) fn slot(&self) -> &Slot {
+        &self.slot
     }
 
     /// The component behind it.
@@ -125,7 +150,29 @@ impl Gate {
         limit: Duration,
         call: impl Future<Output = Result<T, PortError>>,
     ) -> Result<T, PortError> {
-        let mut pass = self.admit()?;
+        let pass = self.admit(Asker::Caller)?;
+        self.watched(pass, limit, call).await
+    }
+
+    /// As [`Self::call`], for whoever probes the part: it is asked whenever a probe is due.
+    ///
+    /// # Errors
+    /// As [`Self::call`].
+    pub(super) async fn probe(
+        self: &Arc<Self>,
+        limit: Duration,
+        call: impl Future<Output = Result<(), PortError>>,
+    ) -> Result<(), PortError> {
+        let pass = self.admit(Asker::Prober)?;
+        self.watched(pass, limit, call).await
+    }
+
+    async fn watched<T>(
+        &self,
+        mut pass: Pass,
+        limit: Duration,
+        call: impl Future<Output = Result<T, PortError>>,
+    ) -> Result<T, PortError> {
         let began = Instant::now();
         let result = self.in_time(limit, call).await;
         match &result {
@@ -142,11 +189,10 @@ impl Gate {
     /// As [`Self::call`].
     pub async fn glance(
         self: &Arc<Self>,
-        limit: Duration,
         call: impl Future<Output = Result<(), PortError>>,
     ) -> Result<(), PortError> {
-        let mut pass = self.admit()?;
-        let result = self.in_time(limit, call).await;
+        let mut pass = self.admit(Asker::Prober)?;
+        let result = self.in_time(self.limits.glance, call).await;
         match &result {
             Ok(()) => self.slot.glanced(Ok(())),
             Err(PortError::Refused { reason, .. }) => self.slot.glanced(Err(reason)),
@@ -165,7 +211,7 @@ impl Gate {
         self: &Arc<Self>,
         begin: impl Future<Output = Result<ChatStream, PortError>>,
     ) -> Result<ChatStream, PortError> {
-        let mut pass = self.admit()?;
+        let mut pass = self.admit(Asker::Caller)?;
         let began = Instant::now();
         match self.in_time(self.limits.first, begin).await {
             Ok(inner) => Ok(Box::pin(Watched {
@@ -197,10 +243,16 @@ impl Gate {
             }))
     }
 
-    fn admit(self: &Arc<Self>) -> Result<Pass, PortError> {
+    fn admit(self: &Arc<Self>, asker: Asker) -> Result<Pass, PortError> {
         let now = Instant::now();
         let mut breaker = self.breaker();
-        match breaker.admit(now.into_std()) {
+        let admitted = match asker {
+            Asker::Caller if self.probed.load(Ordering::Relaxed) => {
+                breaker.admit_when_closed(now.into_std())
+            }
+            Asker::Caller | Asker::Prober => breaker.admit(now.into_std()),
+        };
+        match admitted {
             Ok(permit) => {
                 if permit.is_probe() {
                     self.show(&breaker);
@@ -208,12 +260,18 @@ impl Gate {
                 Ok(Pass {
                     gate: Arc::clone(self),
                     permit: Some(permit),
+                    asker,
                 })
             }
-            Err(until) => Err(PortError::Resting {
-                component: self.component(),
-                retry_after: until.saturating_duration_since(now.into_std()),
-            }),
+            Err(until) => {
+                if asker == Asker::Caller {
+                    self.slot.rejected();
+                }
+                Err(PortError::Resting {
+                    component: self.component(),
+                    retry_after: until.saturating_duration_since(now.into_std()),
+                })
+            }
         }
     }
 
@@ -222,6 +280,38 @@ impl Gate {
         let mut breaker = self.breaker();
         breaker.wake();
         self.show(&breaker);
+    }
+
+    /// An operator holds the breaker open or closed, or lets it go.
+    pub fn hold(&self, held: Option<Hold>) {
+        let mut breaker = self.breaker();
+        if held == Some(Hold::Open) {
+            self.slot.faulted("an operator holds its breaker open");
+        }
+        breaker.hold(held);
+        self.show(&breaker);
+        drop(breaker);
+        self.noticed.notify_one();
+    }
+
+    /// Says that somebody probes the part from now on.
+    pub(super) fn is_probed(&self) {
+        self.probed.store(true, Ordering::Relaxed);
+    }
+
+    /// Until a caller meets a fault, or an operator did something.
+    pub(super) async fn noticed(&self) {
+        self.noticed.notified().await;
+    }
+
+    /// Whether a caller got an answer within the last `span`.
+    pub(super) fn answered_within(&self, span: Duration) -> bool {
+        let at = *self.lock(&self.answered_at);
+        at.is_some_and(|at| at.elapsed() <= span)
+    }
+
+    fn lock<'a, T>(&self, what: &'a Mutex<T>) -> MutexGuard<'a, T> {
+        what.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether anything speaks against the part. A part that nothing speaks against needs no proof
@@ -239,16 +329,22 @@ impl Gate {
             Standing::Open(_) => BreakerState::Open,
             Standing::HalfOpen => BreakerState::HalfOpen,
         };
-        self.slot
-            .breaker(state, state == BreakerState::Closed && breaker.is_suspect());
+        self.slot.breaker(
+            state,
+            state == BreakerState::Closed && breaker.is_suspect(),
+            breaker.held(),
+        );
     }
 
-    fn record(&self, permit: Permit, outcome: Outcome) {
+    fn record(&self, permit: Permit, outcome: Outcome, asker: Asker) {
         let now = Instant::now().into_std();
         let mut breaker = self.breaker();
         let change = breaker.record(now, permit, outcome, jitter());
         self.show(&breaker);
         drop(breaker);
+        if asker == Asker::Caller && outcome != Outcome::Fine {
+            self.noticed.notify_one();
+        }
         let component = self.component();
         match change {
             Some(Change::Opened(until)) => tracing::debug!(
@@ -265,10 +361,19 @@ impl Gate {
     }
 }
 
+/// Who wants to call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asker {
+    Caller,
+    /// It decides whether the others may.
+    Prober,
+}
+
 /// A permit on its way. Dropped without a record, it is given back: the call was cancelled.
 struct Pass {
     gate: Arc<Gate>,
     permit: Option<Permit>,
+    asker: Asker,
 }
 
 impl Pass {
@@ -280,8 +385,11 @@ impl Pass {
             } else {
                 Outcome::Fine
             };
+            if self.asker == Asker::Caller {
+                *self.gate.lock(&self.gate.answered_at) = Some(Instant::now());
+            }
             self.gate.slot.answered(latency);
-            self.gate.record(permit, outcome);
+            self.gate.record(permit, outcome, self.asker);
         }
     }
 
@@ -289,8 +397,12 @@ impl Pass {
         if error.is_fault()
             && let Some(permit) = self.permit.take()
         {
+            let outcome = match error {
+                PortError::TimedOut { .. } => Outcome::Hung,
+                _ => Outcome::Fault,
+            };
             self.gate.slot.faulted(&error.to_string());
-            self.gate.record(permit, Outcome::Fault);
+            self.gate.record(permit, outcome, self.asker);
         }
     }
 
@@ -305,87 +417,6 @@ impl Drop for Pass {
     fn drop(&mut self) {
         if let Some(permit) = self.permit.take() {
             self.gate.breaker().forget(permit);
-        }
-    }
-}
-
-/// A reply on its way to its reader, with its deadlines.
-struct Watched {
-    inner: ChatStream,
-    timer: Pin<Box<Sleep>>,
-    /// What the timer is set to, for the error.
-    limit: Duration,
-    /// Whether the timer runs. It rests while the reader is busy with the last item.
-    armed: bool,
-    began: Instant,
-    /// Time to the first item.
-    first: Option<Duration>,
-    /// None once the outcome is recorded and the stream has ended.
-    pass: Option<Pass>,
-}
-
-impl Watched {
-    fn end(&mut self) -> Option<Pass> {
-        // What the model still writes is of no use to anybody.
-        self.inner = Box::pin(futures::stream::empty());
-        self.pass.take()
-    }
-}
-
-impl Stream for Watched {
-    type Item = Result<ChatEvent, PortError>;
-
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let this = self.get_mut();
-        let Some(pass) = &this.pass else {
-            return Poll::Ready(None);
-        };
-        let component = pass.gate.component();
-        match this.inner.as_mut().poll_next(cx) {
-            Poll::Ready(Some(Ok(event))) => {
-                let first = *this.first.get_or_insert_with(|| this.began.elapsed());
-                this.armed = false;
-                if matches!(event, ChatEvent::Done { .. }) {
-                    let limit = pass.gate.limits.first;
-                    if let Some(mut pass) = this.end() {
-                        pass.answered(first, limit);
-                    }
-                } else {
-                    pass.goes_on();
-                }
-                Poll::Ready(Some(Ok(event)))
-            }
-            Poll::Ready(Some(Err(error))) => {
-                if let Some(mut pass) = this.end() {
-                    pass.failed(&error);
-                }
-                Poll::Ready(Some(Err(error)))
-            }
-            Poll::Ready(None) => {
-                let error = PortError::unavailable(component, "its reply ended in the middle");
-                if let Some(mut pass) = this.end() {
-                    pass.failed(&error);
-                }
-                Poll::Ready(Some(Err(error)))
-            }
-            Poll::Pending => {
-                if !this.armed {
-                    this.limit = pass.gate.limits.between;
-                    this.timer.as_mut().reset(Instant::now() + this.limit);
-                    this.armed = true;
-                }
-                if this.timer.as_mut().poll(cx).is_pending() {
-                    return Poll::Pending;
-                }
-                let error = PortError::TimedOut {
-                    component,
-                    limit: this.limit,
-                };
-                if let Some(mut pass) = this.end() {
-                    pass.failed(&error);
-                }
-                Poll::Ready(Some(Err(error)))
-            }
         }
     }
 }

@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use tokio::sync::Notify;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-pub use crate::domain::{Incident, IncidentId};
+pub use crate::domain::{Incident, IncidentEvent, IncidentEventKind, IncidentId};
 use crate::{
     catalog::{Catalog, CatalogError},
     domain::Component,
@@ -23,6 +23,9 @@ use crate::{
 
 /// Closed incidents kept in memory, and unwritten ones kept for the journal.
 const KEPT: usize = 256;
+
+/// Events of an incident that are kept: these of its beginning, and as many of its latest.
+const FIRST_EVENTS: usize = 10;
 
 /// The journal tries again after this long when writing failed.
 const WRITE_AGAIN: Duration = Duration::from_secs(10);
@@ -52,6 +55,25 @@ struct Ongoing {
 }
 
 impl Ongoing {
+    /// Notes what was seen or done, unless that is what was noted last.
+    fn note(&mut self, kind: IncidentEventKind, text: &str) {
+        let events = &mut self.incident.events;
+        if events
+            .last()
+            .is_some_and(|last| last.kind == kind && last.text == text)
+        {
+            return;
+        }
+        if events.len() == 2 * FIRST_EVENTS {
+            events.remove(FIRST_EVENTS);
+        }
+        events.push(IncidentEvent {
+            at: Timestamp::now(),
+            kind,
+            text: text.to_owned(),
+        });
+    }
+
     /// What was done about it, in a sentence.
     fn describe_action(&mut self) {
         let times = |n: u32| {
@@ -95,10 +117,21 @@ impl Incidents {
         self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Opens one for the slot, unless one is open there.
+    /// Opens one for the slot, or notes the cause in the one that is open there.
     pub(super) fn open(&self, slot: usize, component: Component, part: &str, cause: &str) {
         let mut log = self.log();
-        if log.open.contains_key(&slot) {
+        if let Some(ongoing) = log.open.get_mut(&slot) {
+            let known = ongoing.incident.events.iter();
+            if known
+                .filter(|event| event.kind == IncidentEventKind::Cause)
+                .all(|event| event.text != cause)
+            {
+                ongoing.note(IncidentEventKind::Cause, cause);
+                let incident = ongoing.incident.clone();
+                log.unwritten.insert(incident.id, incident);
+                drop(log);
+                self.changed.notify_one();
+            }
             return;
         }
         let mut ongoing = Ongoing {
@@ -111,11 +144,13 @@ impl Incidents {
                 cause: cause.to_owned(),
                 action: String::new(),
                 degraded_answers: 0,
+                events: Vec::new(),
             },
             rests: 0,
             restarts: 0,
         };
         ongoing.describe_action();
+        ongoing.note(IncidentEventKind::Cause, cause);
         tracing::warn!(
             incident = %ongoing.incident.id, %component, part, cause,
             "{component} ({part}) was lost: {cause}"
@@ -131,10 +166,25 @@ impl Incidents {
     pub(super) fn acted(&self, slot: usize, action: Action) {
         self.change(slot, |ongoing| {
             match action {
-                Action::Rest => ongoing.rests += 1,
-                Action::Restart => ongoing.restarts += 1,
+                Action::Rest => {
+                    ongoing.rests += 1;
+                    ongoing.note(IncidentEventKind::Action, "given a rest");
+                }
+                Action::Restart => {
+                    ongoing.restarts += 1;
+                    ongoing.note(IncidentEventKind::Action, "started again");
+                }
             }
             ongoing.describe_action();
+        });
+    }
+
+    /// Notes what the slot's process wrote last.
+    pub(super) fn said(&self, slot: usize, lines: &[String]) {
+        self.change(slot, |ongoing| {
+            for line in lines {
+                ongoing.note(IncidentEventKind::Output, line);
+            }
         });
     }
 

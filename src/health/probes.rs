@@ -1,10 +1,11 @@
 //! Asks parts that nobody asks just now, so that a loss is noticed before the next question and a
 //! recovery without one.
 //!
-//! Questions are the best probes. Real work is done by a probe only where something speaks against
-//! the part; a part that nothing speaks against gets a glance (does it listen?) or is left alone.
-//! So an idle daemon loads no weights and writes no tokens, and a server that listens but hangs in its
-//! work does not pass for healthy once it was caught.
+//! Every interval a part does one unit of real work, unless a caller has just seen it work. What would
+//! have to be loaded for that (weights) is left asleep where nobody has used it for a while, and only
+//! glanced at: does it listen, are its files there? As soon as a caller meets a fault the part is probed
+//! at once and often, by real work, so that a server that listens but hangs in its work does not pass for
+//! healthy once it was caught, and no caller has to find out by waiting.
 
 use std::{sync::Arc, time::Duration};
 
@@ -23,10 +24,16 @@ use crate::{
 };
 
 /// A suspect part is probed this often at least, so that it does not stay under suspicion for long.
-const SUSPECT_INTERVAL: Duration = Duration::from_secs(2);
+const SUSPECT_INTERVAL: Duration = Duration::from_millis(500);
 
 /// No probe follows another sooner, whatever a server asks for.
 const SOONEST: Duration = Duration::from_millis(100);
+
+/// A part that was used within this is kept awake anyway, so that its probes may work.
+const IN_USE: Duration = Duration::from_secs(300);
+
+/// A worker of ours that gives no sign of life for so many probes in a row is started anew.
+const SILENT: u32 = 2;
 
 /// What a probe calls.
 pub type Check = Box<dyn Fn() -> BoxFuture<'static, Result<(), PortError>> + Send + Sync>;
@@ -37,24 +44,41 @@ pub struct Probe {
     work: Check,
     glance: Option<Check>,
     url: Option<watch::Receiver<Option<Url>>>,
+    sleeps: bool,
+    silent: u32,
 }
 
 impl Probe {
-    /// A probe that does `work` where something speaks against the part.
+    /// A probe that does `work`. From now on the gate lets callers through only while nothing speaks
+    /// against the part: finding out is this one's business.
     #[must_use]
     pub fn new(gate: Arc<Gate>, work: Check) -> Self {
+        gate.is_probed();
         Self {
             gate,
             work,
             glance: None,
             url: None,
+            sleeps: false,
+            silent: 0,
         }
     }
 
-    /// Asks `glance` while nothing speaks against the part. Its good answers prove nothing.
+    /// For a part that has a quick way of saying that it is there, and would have to load weights for
+    /// its work: `glance` alone while nobody uses the part and nothing speaks against it; before the
+    /// work otherwise. Its good answers prove nothing.
     #[must_use]
     pub fn glance(mut self, glance: Check) -> Self {
         self.glance = Some(glance);
+        self.sleeps = true;
+        self
+    }
+
+    /// For a part that would have to load weights for its work, and has no quicker way of saying that it is
+    /// there: it is left asleep while nobody uses it.
+    #[must_use]
+    pub fn sleeping(mut self) -> Self {
+        self.sleeps = true;
         self
     }
 
@@ -86,9 +110,14 @@ impl Probe {
                 }
                 std::future::pending().await
             };
+            let soonest = tokio::time::Instant::now() + SOONEST;
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
-                () = started_anew => self.gate.wake(),
+                () = started_anew => {
+                    self.silent = 0;
+                    self.gate.wake();
+                }
+                () = self.gate.noticed() => tokio::time::sleep_until(soonest).await,
             }
         }
     }
@@ -103,18 +132,67 @@ impl Probe {
         if !runs {
             return interval;
         }
-        let limit = self.gate.limits().first;
         let result = if self.gate.is_suspect() {
-            self.gate.call(limit, (self.work)()).await
-        } else if let Some(glance) = &self.glance {
-            self.gate.glance(limit, glance()).await
-        } else {
+            self.prove().await
+        } else if self.gate.answered_within(interval) {
             Ok(())
+        } else if self.sleeps && !self.gate.answered_within(IN_USE) {
+            match &self.glance {
+                Some(glance) => self.gate.glance(glance()).await,
+                None => Ok(()),
+            }
+        } else {
+            self.prove().await
         };
+        self.listen_for_life(&result);
         match result {
             Err(PortError::Resting { retry_after, .. }) => retry_after.max(SOONEST).min(interval),
             _ if self.gate.is_suspect() => SUSPECT_INTERVAL.min(interval),
             _ => interval,
+        }
+    }
+
+    /// Has it do its work, after a glance that is quicker to say that nobody is there.
+    async fn prove(&self) -> Result<(), PortError> {
+        let limits = self.gate.limits();
+        let component = self.gate.component();
+        let work = async {
+            if let Some(glance) = &self.glance {
+                let seen = tokio::time::timeout(limits.glance, glance()).await;
+                seen.unwrap_or(Err(PortError::TimedOut {
+                    component,
+                    limit: limits.glance,
+                }))
+                .inspect_err(|error| {
+                    if let PortError::Refused { reason, .. } = error {
+                        self.gate.slot().glanced(Err(reason));
+                    }
+                })?;
+            }
+            match (self.work)().await {
+                // It answered, and that is all that is asked of it here.
+                Err(PortError::Refused { .. }) => Ok(()),
+                result => result,
+            }
+        };
+        self.gate.probe(limits.first, work).await
+    }
+
+    /// A worker of ours that listens no more, or hangs in its work, is ended and started anew.
+    fn listen_for_life(&mut self, result: &Result<(), PortError>) {
+        match result {
+            Err(PortError::TimedOut { limit, .. }) => {
+                self.silent += 1;
+                let whole = *limit >= self.gate.limits().first;
+                if self.url.is_some() && (whole || self.silent >= SILENT) {
+                    self.silent = 0;
+                    self.gate
+                        .slot()
+                        .ask_for_restart(&format!("it gave no sign of life within {limit:?}"));
+                }
+            }
+            Err(PortError::Resting { .. }) => {}
+            Ok(()) | Err(_) => self.silent = 0,
         }
     }
 }

@@ -1,15 +1,19 @@
 //! A child process that is kept running: started, watched, restarted, and stopped with the daemon.
 //!
 //! The child says on its standard output, in a line of its own, where it listens:
-//! `listening http://127.0.0.1:PORT`, or `listening unix:///PATH`. It holds the reading end of a pipe as standard input and ends
-//! when that closes, so it never outlives the daemon, however the daemon ends. Its environment is
+//! `listening http://127.0.0.1:PORT`, or `listening unix:///PATH`. It holds the reading end of a pipe as
+//! standard input and ends when that closes, so it never outlives the daemon, however the daemon ends. Its environment is
 //! reduced to what programs need to run; keys of the daemon are not in it. What it writes to standard
-//! error goes to the log at debug level, and its last line is named as the cause when it ends.
+//! error goes to the log at debug level; its last line is named as the cause when it ends, and its last lines
+//! go to the incident. One that gives no sign of life, or takes more memory than it may, is ended and started
+//! anew.
+
+mod spec;
 
 use std::{
+    collections::VecDeque,
     env,
-    ffi::OsString,
-    path::{Path, PathBuf},
+    path::Path,
     process::{ExitStatus, Stdio},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -24,15 +28,21 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+pub use spec::{ChildSpec, find_program};
+
 use super::{
     board::Slot,
     jitter,
     lines::next_line,
-    restarts::{Next, Patience, Restarts},
+    machine::{is_stopped, resident_bytes},
+    restarts::{Next, Restarts},
 };
 
 /// Longest line of a child's output that is kept, in bytes.
 const LINE: usize = 500;
+
+/// Lines of a child's standard error that an incident shows.
+const LAST_WORDS: usize = 8;
 
 /// Variables handed on to a child, where they are set.
 const HANDED_ON: &[&str] = &[
@@ -48,159 +58,6 @@ const HANDED_ON: &[&str] = &[
     "OMP_WAIT_POLICY",
     "CUDA_VISIBLE_DEVICES",
 ];
-
-/// A file that the child cannot do without.
-#[derive(Debug, Clone)]
-struct Needed {
-    path: PathBuf,
-    otherwise: String,
-}
-
-/// What to start, and how.
-#[derive(Debug, Clone)]
-pub struct ChildSpec {
-    name: String,
-    /// Where to look first; else beside this program, else in `PATH`.
-    path_variable: String,
-    /// Where it is, when that is known.
-    path: Option<PathBuf>,
-    args: Vec<OsString>,
-    needs: Vec<Needed>,
-    patience: Patience,
-    start_limit: Duration,
-    stop_limit: Duration,
-    look_again: Duration,
-    optional: bool,
-}
-
-impl ChildSpec {
-    /// The program `name`, looked for at the path in the environment variable `path_variable`, then
-    /// beside this program, then in `PATH`.
-    pub fn new(name: impl Into<String>, path_variable: impl Into<String>) -> Self {
-        Self {
-            name: name.into(),
-            path_variable: path_variable.into(),
-            path: None,
-            args: Vec::new(),
-            needs: Vec::new(),
-            patience: Patience::default(),
-            start_limit: Duration::from_secs(20),
-            stop_limit: Duration::from_secs(3),
-            look_again: Duration::from_secs(10),
-            optional: false,
-        }
-    }
-
-    /// The program at this path, looked for nowhere else.
-    #[must_use]
-    pub fn at(mut self, path: impl Into<PathBuf>) -> Self {
-        self.path = Some(path.into());
-        self
-    }
-
-    /// Its arguments.
-    #[must_use]
-    pub fn args(mut self, args: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
-        self.args.extend(args.into_iter().map(Into::into));
-        self
-    }
-
-    /// A file without which it is not started; `otherwise` says to a person what to do about it. The
-    /// file is looked for again and again, so a download while the daemon runs is enough.
-    #[must_use]
-    pub fn needs(mut self, path: impl Into<PathBuf>, otherwise: impl Into<String>) -> Self {
-        self.needs.push(Needed {
-            path: path.into(),
-            otherwise: otherwise.into(),
-        });
-        self
-    }
-
-    /// When it is started again after it ended.
-    #[must_use]
-    pub fn patience(mut self, patience: Patience) -> Self {
-        self.patience = patience;
-        self
-    }
-
-    /// How long it may take to say where it listens (20 s unless said otherwise).
-    #[must_use]
-    pub fn start_limit(mut self, limit: Duration) -> Self {
-        self.start_limit = limit;
-        self
-    }
-
-    /// How long it may take to end after its standard input closed, before it is killed (3 s).
-    #[must_use]
-    pub fn stop_limit(mut self, limit: Duration) -> Self {
-        self.stop_limit = limit;
-        self
-    }
-
-    /// How often missing files are looked for (10 s).
-    #[must_use]
-    pub fn look_again(mut self, every: Duration) -> Self {
-        self.look_again = every;
-        self
-    }
-
-    /// What it needs may be missing without anybody minding: the board then shows it as off.
-    #[must_use]
-    pub fn optional(mut self) -> Self {
-        self.optional = true;
-        self
-    }
-
-    /// The program's path and that of every needed file checked, or what to do about what is missing.
-    fn program(&self) -> Result<PathBuf, String> {
-        let program = match &self.path {
-            Some(path) if path.is_file() => path.clone(),
-            Some(path) => return Err(format!("the program {} is missing", path.display())),
-            None => find_program(&self.name, &self.path_variable)?,
-        };
-        match self.needs.iter().find(|needed| !needed.path.is_file()) {
-            Some(needed) => Err(format!(
-                "{} is missing; {}",
-                needed.path.display(),
-                needed.otherwise
-            )),
-            None => Ok(program),
-        }
-    }
-}
-
-/// Finds a program as [`ChildSpec::new`] says.
-///
-/// # Errors
-/// What was looked for and where, for the person who reads it.
-pub fn find_program(name: &str, path_variable: &str) -> Result<PathBuf, String> {
-    if let Some(path) = env::var_os(path_variable).filter(|path| !path.is_empty()) {
-        let path = PathBuf::from(path);
-        return if path.is_file() {
-            Ok(path)
-        } else {
-            Err(format!(
-                "{path_variable} names {}, which is not a file",
-                path.display()
-            ))
-        };
-    }
-    let beside = env::current_exe()
-        .ok()
-        .and_then(|exe| exe.parent().map(Path::to_owned));
-    let in_path = env::var_os("PATH").unwrap_or_default();
-    beside
-        .into_iter()
-        .chain(env::split_paths(&in_path))
-        .map(|folder| folder.join(name))
-        .find(|path| path.is_file())
-        .ok_or_else(|| {
-            format!(
-                "the program {name} was found neither beside griot nor in PATH; install it there \
-                 or name it in {path_variable}"
-            )
-        })
-}
 
 /// Keeps a child running. See the module.
 #[derive(Debug)]
@@ -269,6 +126,7 @@ impl Supervisor {
                     let End::Ended(cause) = end else {
                         return;
                     };
+                    // Said before what it wrote last, where it ran at all.
                     self.slot.ended(&cause);
                     match restarts.ended(Instant::now().into_std(), began.elapsed(), jitter()) {
                         Next::Restart(wait) => {
@@ -333,6 +191,13 @@ impl Supervisor {
                 let _ = tokio::time::timeout(Duration::from_millis(200), errors.finished()).await;
                 End::Ended(last_words.explain(&self.spec.name, status))
             }
+            RunEnd::Unfit(why) => {
+                // It does not listen to being asked.
+                if let Err(error) = child.kill().await {
+                    tracing::warn!(worker = self.spec.name, %error, "a worker cannot be killed");
+                }
+                End::Ended(format!("{} was ended: {why}", self.spec.name))
+            }
             RunEnd::NotReady(why) => {
                 drop(stdin);
                 self.stop(&mut child).await;
@@ -345,6 +210,10 @@ impl Supervisor {
             }
         };
         drop(child);
+        if let End::Ended(cause) = &end {
+            self.slot.ended(cause);
+            self.slot.said(&last_words.lines());
+        }
         end
     }
 
@@ -400,10 +269,32 @@ impl Supervisor {
             while next_line(&mut stdout, LINE).await.is_some() {}
             std::future::pending().await
         };
+        let pid = child.id();
         tokio::select! {
             status = child.wait() => RunEnd::Exited(status),
             end = drain => end,
+            why = self.slot.restart_asked() => RunEnd::Unfit(why),
+            why = self.unfit(pid) => RunEnd::Unfit(why),
             () = self.cancel.cancelled() => RunEnd::Cancelled,
+        }
+    }
+
+    /// Until the child has more memory resident than it may, or was seen to be stopped twice in a row.
+    async fn unfit(&self, pid: Option<u32>) -> String {
+        let Some(pid) = pid else {
+            return std::future::pending().await;
+        };
+        let mut stopped = false;
+        loop {
+            tokio::time::sleep(self.spec.look_at_it).await;
+            let most = self.spec.memory.unwrap_or(u64::MAX);
+            if let Some(bytes) = resident_bytes(pid).filter(|bytes| *bytes > most) {
+                return format!("it took {bytes} bytes of memory, {most} are allowed");
+            }
+            let was_stopped = std::mem::replace(&mut stopped, is_stopped(pid));
+            if stopped && was_stopped {
+                return "something stopped it (SIGSTOP)".to_owned();
+            }
         }
     }
 
@@ -428,11 +319,13 @@ impl Supervisor {
 enum RunEnd {
     Exited(std::io::Result<ExitStatus>),
     NotReady(String),
+    /// It runs and is of no use.
+    Unfit(String),
     Cancelled,
 }
 
-/// Reads up to the line that says where the child listens. Only a loopback address and a path are believed. None
-/// when the output ends before.
+/// Reads up to the line that says where the child listens. Only a loopback address and a path are
+/// believed. None when the output ends before.
 async fn read_url(stdout: &mut BufReader<ChildStdout>) -> Option<Url> {
     while let Some(line) = next_line(stdout, LINE).await {
         if let Some(url) = listening(&line) {
@@ -451,15 +344,25 @@ fn listening(line: &str) -> Option<Url> {
     (url.scheme() == "http" && host.is_loopback() && url.port().is_some()).then_some(url)
 }
 
-/// The last line of standard error that was not empty.
+/// The last lines of standard error that were not empty.
 #[derive(Debug, Clone, Default)]
-struct LastWords(Arc<Mutex<String>>);
+struct LastWords(Arc<Mutex<VecDeque<String>>>);
 
 impl LastWords {
-    fn set(&self, line: &str) {
-        if !line.is_empty() {
-            line.clone_into(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    fn add(&self, line: &str) {
+        if line.is_empty() {
+            return;
         }
+        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if lines.len() == LAST_WORDS {
+            lines.pop_front();
+        }
+        lines.push_back(line.to_owned());
+    }
+
+    fn lines(&self) -> Vec<String> {
+        let lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.iter().cloned().collect()
     }
 
     /// Why it ended, as far as can be told.
@@ -468,11 +371,9 @@ impl LastWords {
             Ok(status) => format!("{name} ended ({status})"),
             Err(error) => format!("{name} cannot be watched: {error}"),
         };
-        let last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if last.is_empty() {
-            ended
-        } else {
-            format!("{ended}: {last}")
+        match self.lines().last() {
+            Some(last) => format!("{ended}: {last}"),
+            None => ended,
         }
     }
 }
@@ -481,7 +382,7 @@ async fn read_errors(stderr: ChildStderr, name: String, last_words: LastWords) {
     let mut stderr = BufReader::new(stderr);
     while let Some(line) = next_line(&mut stderr, LINE).await {
         tracing::debug!(worker = name, "{line}");
-        last_words.set(&line);
+        last_words.add(&line);
     }
 }
 

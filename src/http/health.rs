@@ -13,13 +13,13 @@ use utoipa::{
 
 use super::{
     State,
-    extract::{Path, Query, parsed},
+    extract::{Json, Path, Query, parsed},
     problem::{Code, Problem},
     reindex, wire,
 };
 use crate::{
     domain::{Component, IncidentId, WatchId},
-    health::{BreakerState, ComponentReport, ComponentState, HealthReport, Overall},
+    health::{BreakerState, ComponentReport, ComponentState, HealthReport, Hold, Overall},
     ingest::reindex::Standing,
 };
 
@@ -56,6 +56,8 @@ pub struct ComponentHealth {
     /// Whether it is asked: not while `open`.
     #[schema(schema_with = breaker)]
     breaker: BreakerState,
+    /// An operator holds the breaker, whatever the part's calls say.
+    held: bool,
     /// When it came into this state.
     #[schema(value_type = String, format = DateTime)]
     since: Timestamp,
@@ -72,6 +74,7 @@ impl From<ComponentReport> for ComponentHealth {
             name: report.name,
             state: report.state,
             breaker: report.breaker,
+            held: report.held,
             since: report.since,
             latency_ms: report.latency_ms,
             last_error: report.last_error,
@@ -166,6 +169,59 @@ pub async fn health(Shared(state): Shared<State>) -> axum::Json<Health> {
     axum::Json(health)
 }
 
+/// How a breaker is to be.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HoldRequest {
+    /// `open`: the part is not asked; `closed`: it is asked whatever its calls say; `auto`: as its calls
+    /// say.
+    #[schema(schema_with = hold_words)]
+    breaker: String,
+}
+
+fn hold_words() -> Object {
+    one_of(["open", "closed", "auto"])
+}
+
+/// Holds a part's breaker open or closed, or lets it go. Until the daemon ends.
+#[utoipa::path(put, path = "/api/health/breakers/{component}", tag = "health", request_body = HoldRequest,
+    params(("component" = String, Path, description = "A part's name in /api/health")),
+    responses((status = 200, description = "As it is now", body = Health)))]
+pub async fn hold(
+    shared: Shared<State>,
+    Path(name): Path<String>,
+    Json(request): Json<HoldRequest>,
+) -> Result<axum::Json<Health>, Problem> {
+    let held = match request.breaker.as_str() {
+        "open" => Some(Hold::Open),
+        "closed" => Some(Hold::Closed),
+        "auto" => None,
+        other => {
+            return Err(Problem::new(
+                Code::InvalidValue,
+                format!("`breaker` is {other:?}; use \"open\", \"closed\" or \"auto\""),
+            ));
+        }
+    };
+    let component = Component::ALL
+        .into_iter()
+        .find(|component| component.as_str() == name);
+    if component.is_some_and(|component| shared.0.board().hold(component, held)) {
+        tracing::warn!(
+            part = name,
+            breaker = request.breaker,
+            "an operator sets a breaker"
+        );
+        Ok(health(shared).await)
+    } else {
+        let name: String = name.chars().take(100).collect();
+        Err(Problem::new(
+            Code::PartNotFound,
+            format!("no part {name:?} has a breaker here; GET /api/health names them"),
+        ))
+    }
+}
+
 /// A short word.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Alive {
@@ -215,6 +271,19 @@ pub struct Incident {
     action: String,
     /// Answers given at a lower level meanwhile.
     degraded_answers: u64,
+    /// What was seen and done, oldest first.
+    events: Vec<IncidentEvent>,
+}
+
+/// One thing that was seen or done while an incident lasted.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct IncidentEvent {
+    #[schema(value_type = String, format = DateTime)]
+    at: Timestamp,
+    /// `cause`: what was seen to be wrong; `action`: what was done; `output`: what the process wrote last.
+    #[schema(pattern = "^(cause|action|output)$")]
+    kind: &'static str,
+    text: String,
 }
 
 impl From<crate::domain::Incident> for Incident {
@@ -228,6 +297,15 @@ impl From<crate::domain::Incident> for Incident {
             cause: incident.cause,
             action: incident.action,
             degraded_answers: incident.degraded_answers,
+            events: incident
+                .events
+                .into_iter()
+                .map(|event| IncidentEvent {
+                    at: event.at,
+                    kind: event.kind.as_str(),
+                    text: event.text,
+                })
+                .collect(),
         }
     }
 }

@@ -116,6 +116,8 @@ fn applies(code: Code, path: &str, operation: &Operation) -> bool {
         Code::TextNotFound => path.ends_with("/text"),
         Code::IncidentNotFound => path.starts_with("/api/incidents/"),
         Code::TooManyQuestions => is_rag,
+        Code::TooManyUploads => path.ends_with("/upload"),
+        Code::PartNotFound => path.starts_with("/api/health/breakers/"),
         Code::Conflict => path == "/api/backup" || is_reindex,
         Code::NothingKept => path.starts_with("/api/reindex/"),
         Code::Unavailable | Code::StorageFull | Code::Stopping => {

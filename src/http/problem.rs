@@ -68,6 +68,8 @@ codes! {
     MethodNotAllowed = METHOD_NOT_ALLOWED, "method-not-allowed", "This method does not work here";
     /// Something that can be done once at a time is being done.
     Conflict = CONFLICT, "conflict", "Something else is under way";
+    /// There is no such part here.
+    PartNotFound = NOT_FOUND, "part-not-found", "No such part";
     /// The folder is watched already, or the settings say that it is.
     WatchConflict = CONFLICT, "watch-conflict", "This folder is watched otherwise";
     /// The body stopped coming.
@@ -78,6 +80,7 @@ codes! {
     /// Readable, but a value is not one that is possible.
     InvalidValue = UNPROCESSABLE_ENTITY, "invalid-value", "A value is not valid";
     TooManyQuestions = TOO_MANY_REQUESTS, "too-many-questions", "Too many questions at once";
+    TooManyUploads = TOO_MANY_REQUESTS, "too-many-uploads", "Too many uploads at once";
     Internal = INTERNAL_SERVER_ERROR, "internal", "Something broke inside";
     QueueFull = SERVICE_UNAVAILABLE, "queue-full", "Too many documents are waiting";
     /// A part that this needs cannot be reached.

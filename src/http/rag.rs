@@ -12,18 +12,18 @@ use axum::{
 };
 use futures::{Stream, StreamExt, stream};
 use serde::{Deserialize, Serialize};
-use tokio::sync::OwnedSemaphorePermit;
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
     State,
+    admission::Place,
     extract::{Json, Path, Query, parsed},
     problem::{Code, Problem},
     wire,
 };
 use crate::{
     answer::{AnswerEvent, AnswerStream, Ask, Search},
-    domain::{self, Question},
+    domain::{self, Component, Question},
     health::Board,
 };
 
@@ -248,7 +248,7 @@ async fn passages(
         collection: wanted.collection.as_deref().map(parsed).transpose()?,
         top_k: wanted.top_k.map(top_k).transpose()?,
     };
-    let _permit = state.searches().try_acquire().map_err(|_| too_many())?;
+    let _permit = state.searches().enter().ok_or_else(too_many)?;
     let found = state.answerer().search(search).await?;
     metrics::histogram!("griot_search_duration_seconds").record(found.took);
     Ok(axum::Json(wire::Context {
@@ -299,7 +299,7 @@ fn too_many() -> Problem {
 /// One question in work: it holds its place among the concurrent ones and counts its outcome. Dropped
 /// without an outcome it was cancelled.
 struct Asked {
-    _permit: OwnedSemaphorePermit,
+    _place: Place,
     board: Arc<Board>,
     begun: Instant,
     written: bool,
@@ -309,7 +309,7 @@ struct Asked {
 impl Asked {
     fn begin(state: &State) -> Result<Self, Problem> {
         Ok(Self {
-            _permit: state.questions().try_acquire_owned().map_err(|_| {
+            _place: state.questions().enter().ok_or_else(|| {
                 metrics::counter!("griot_questions_total", "outcome" => "refused").increment(1);
                 too_many()
             })?,
@@ -329,6 +329,7 @@ impl Asked {
             AnswerEvent::Done(answer) => {
                 // An incident tells how many answers it cost.
                 self.board.answered_without(&answer.degraded);
+                metrics::counter!("griot_answers_total", "level" => level(answer)).increment(1);
                 self.outcome = match (answer.supported, answer.model.is_some()) {
                     (true, true) => "answered",
                     (true, false) => "extractive",
@@ -344,8 +345,27 @@ impl Asked {
     }
 }
 
+/// The rung of the ladder that an answer came from.
+fn level(answer: &domain::Answer) -> &'static str {
+    let lacks = |component| answer.degraded.contains(&component);
+    let lexical = lacks(Component::VectorStore) || lacks(Component::Embedder);
+    match (lexical, lacks(Component::LanguageModel)) {
+        (false, false) => "full",
+        (false, true) => "extractive",
+        (true, false) => "by_words",
+        (true, true) => "by_words_extractive",
+    }
+}
+
 impl Drop for Asked {
     fn drop(&mut self) {
+        if self.outcome != "cancelled" {
+            let now = Instant::now();
+            let took = now.saturating_duration_since(self.begun);
+            self.board
+                .traffic()
+                .asked(now, took, self.outcome != "failed");
+        }
         metrics::counter!("griot_questions_total", "outcome" => self.outcome).increment(1);
         metrics::histogram!("griot_question_duration_seconds").record(self.begun.elapsed());
     }

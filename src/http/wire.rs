@@ -60,14 +60,7 @@ fn failure_code() -> Object {
 }
 
 pub fn component() -> Object {
-    one_of([
-        "catalog",
-        "vector_store",
-        "embedder",
-        "language_model",
-        "transcriber",
-        "synthesizer",
-    ])
+    one_of(Component::ALL.map(Component::as_str))
 }
 
 /// A document that was taken in.

@@ -64,3 +64,43 @@ async fn metrics_count_what_happened() {
         "paths must not become labels"
     );
 }
+
+#[tokio::test]
+async fn an_operator_sets_a_breaker() {
+    let app = TestApp::start().await;
+    let slot = app.board.slot(Component::LanguageModel, "fake");
+    let limits = griot::health::Limits::call(std::time::Duration::from_secs(5));
+    let _gate = griot::health::Gate::new(slot, limits);
+    let put = async |part: &str, to: &str| {
+        let path = format!("/api/health/breakers/{part}");
+        let request = app.request(reqwest::Method::PUT, &path);
+        let body = serde_json::json!({ "breaker": to });
+        app.send(request.json(&body)).await
+    };
+    for (to, breaker, held) in [
+        ("open", "open", true),
+        ("closed", "closed", true),
+        ("auto", "closed", false),
+    ] {
+        let reply = put("language_model", to).await;
+        assert_eq!(reply.verdict(), "200");
+        let part = &reply.json()["components"][0];
+        assert_eq!(
+            (&part["breaker"], &part["held"]),
+            (&breaker.into(), &held.into()),
+            "{to}"
+        );
+    }
+    assert_eq!(
+        put("embedder", "open").await.verdict(),
+        "404 part-not-found"
+    );
+    assert_eq!(
+        put("nonsense", "open").await.verdict(),
+        "404 part-not-found"
+    );
+    assert_eq!(
+        put("language_model", "ajar").await.verdict(),
+        "422 invalid-value"
+    );
+}

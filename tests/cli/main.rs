@@ -5,6 +5,7 @@
 #[expect(dead_code, reason = "shared with tests/api, which uses all of it")]
 mod app;
 mod backup;
+mod service;
 
 use std::{fmt::Write, path::Path, process::Stdio};
 

@@ -57,11 +57,11 @@ async fn the_report_is_the_promised_json() {
         serde_json::json!({
             "status": "ok",
             "components": [
-                {"name": "catalog", "state": "ok", "breaker": "closed", "since": null,
+                {"name": "catalog", "state": "ok", "breaker": "closed", "held": false, "since": null,
                  "latency_ms": null, "last_error": null, "restarts": 0},
-                {"name": "vector_store", "state": "ok", "breaker": "closed", "since": null,
+                {"name": "vector_store", "state": "ok", "breaker": "closed", "held": false, "since": null,
                  "latency_ms": 7, "last_error": null, "restarts": 0},
-                {"name": "transcriber", "state": "off", "breaker": "closed", "since": null,
+                {"name": "transcriber", "state": "off", "breaker": "closed", "held": false, "since": null,
                  "latency_ms": null, "last_error": null, "restarts": 0},
             ],
             "incidents_open": 0,
@@ -189,7 +189,7 @@ async fn a_server_without_the_model_is_down_though_it_answers() {
     let (board, slots) = board_with(&[Component::LanguageModel]);
     let gate = Gate::new(slots[0].clone(), limits());
     let refusal = gate
-        .glance(limits().first, async {
+        .glance(async {
             Err(PortError::Refused {
                 component: Component::LanguageModel,
                 reason: "the model m is not on the server; run `ollama pull m` there".to_owned(),
@@ -203,7 +203,7 @@ async fn a_server_without_the_model_is_down_though_it_answers() {
         component.last_error.as_deref(),
         Some("the model m is not on the server; run `ollama pull m` there")
     );
-    gate.glance(limits().first, async { Ok(()) }).await.unwrap();
+    gate.glance(async { Ok(()) }).await.unwrap();
     assert_eq!(
         board.state(Component::LanguageModel),
         Some(ComponentState::Ok)

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use futures::StreamExt;
 use griot::{
     domain::{Component, EmbedderIdentity},
-    health::{Board, BreakerState, ComponentState, Gate, Guarded, Limits},
+    health::{Board, BreakerState, ComponentState, Gate, Guarded, Hold, Limits},
     ports::{
         EmbedKind, Embedder, Filter, LanguageModel, PortError, VectorStore,
         fakes::{Gate as Point, HashEmbedder, MemoryStore, Script, ScriptedModel, Trouble},
@@ -265,14 +265,10 @@ async fn every_method_of_a_store_has_its_deadline() {
     let board = Board::new();
     let store = Arc::new(MemoryStore::new());
     let slot = board.slot(Component::VectorStore, "fake");
-    let limits = Limits::call(Duration::from_secs(5)).breaker(griot::health::breaker::Settings {
-        bucket: 1000,
-        ..Default::default()
-    });
-    let guarded = Guarded::new(
-        store.clone() as Arc<dyn VectorStore>,
-        Gate::new(slot, limits),
-    );
+    let gate = Gate::new(slot, Limits::call(Duration::from_secs(5)));
+    // One missed deadline opens it, and here there are many.
+    gate.hold(Some(Hold::Closed));
+    let guarded = Guarded::new(store.clone() as Arc<dyn VectorStore>, gate);
     let identity = EmbedderIdentity {
         model: "m".to_owned(),
         dimension: 2,
@@ -308,6 +304,8 @@ async fn a_large_batch_may_take_longer_than_a_question() {
         board.slot(Component::Embedder, "fake"),
         Limits::call(Duration::from_secs(5)),
     );
+    // One missed deadline opens it, and here there are several.
+    gate.hold(Some(Hold::Closed));
     let guarded = Guarded::new(embedder.clone() as Arc<dyn Embedder>, gate);
     assert_eq!(guarded.identity(), embedder.identity());
     assert_eq!(guarded.count_tokens("one two"), 2);
@@ -325,4 +323,40 @@ async fn a_large_batch_may_take_longer_than_a_question() {
             "{result:?}"
         );
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_missed_deadline_opens_it() {
+    let bench = bench();
+    bench.ask(Script::new().hang()).await;
+    assert_eq!(bench.breaker(), BreakerState::Open);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operator_holds_it_and_lets_it_go() {
+    let bench = bench();
+    assert!(!bench.board.hold(Component::Embedder, Some(Hold::Open)));
+    assert!(bench.board.hold(Component::LanguageModel, Some(Hold::Open)));
+    advance(Duration::from_secs(600)).await;
+    let said = read(bench.guarded.chat(request()).await).await;
+    assert!(said.starts_with("|language_model rests"), "{said}");
+    assert!(bench.model.requests().is_empty());
+    let report = bench.board.report();
+    assert_eq!(report.components[0].state, ComponentState::Down);
+    assert!(report.components[0].held);
+    assert_eq!(
+        report.components[0].last_error.as_deref(),
+        Some("an operator holds its breaker open")
+    );
+
+    bench
+        .board
+        .hold(Component::LanguageModel, Some(Hold::Closed));
+    for _ in 0..10 {
+        bench.ask(Script::refuse(Trouble::Unavailable)).await;
+    }
+    assert_eq!(bench.breaker(), BreakerState::Closed);
+    bench.board.hold(Component::LanguageModel, None);
+    assert!(!bench.board.report().components[0].held);
+    bench.break_it().await;
 }

@@ -1,12 +1,16 @@
 //! Parts that fail, hang, lie and come back, and what the daemon makes of it. No weights, no network
 //! but loopback. Time is paused wherever no process and no socket is involved.
 
+mod alerts;
 mod board;
+mod dashboards;
 mod fallback;
 mod gate;
 mod incidents;
+mod matrix;
 mod ollama;
 mod probes;
+mod proxy;
 mod supervisor;
 
 use std::{future::Future, pin::Pin};

@@ -93,7 +93,7 @@ fn bench() -> Bench {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_healthy_part_is_glanced_at_and_never_made_to_work() {
+async fn what_nobody_uses_is_glanced_at_and_not_made_to_work() {
     let bench = bench();
     bench.url.send_replace(url(1));
     let began = Instant::now();
@@ -101,6 +101,67 @@ async fn a_healthy_part_is_glanced_at_and_never_made_to_work() {
     glances.wait_for(|n| *n == 6).await.unwrap();
     assert_eq!(began.elapsed().as_secs(), 50);
     assert_eq!(bench.part.counts(), (0, 6));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_in_use_works_when_nobody_has_just_seen_it_work() {
+    let bench = bench();
+    bench.url.send_replace(url(1));
+    let call = || bench.gate.call(Duration::from_secs(5), async { Ok(()) });
+    // Somebody asks more often than the probe would.
+    for _ in 0..10 {
+        call().await.unwrap();
+        advance(INTERVAL / 2).await;
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(bench.part.counts(), (0, 0), "callers saw it work");
+    let mut works = bench.part.works.subscribe();
+    works.wait_for(|n| *n == 3).await.unwrap();
+    // Then nobody does, and it may go to sleep.
+    advance(Duration::from_secs(300)).await;
+    let (works, glances) = bench.part.counts();
+    let mut more = bench.part.glances.subscribe();
+    more.wait_for(|n| *n >= glances + 3).await.unwrap();
+    assert!(bench.part.counts().0 <= works + 1, "it is kept awake");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fault_of_a_caller_is_looked_into_at_once_and_nobody_else_finds_out_by_waiting() {
+    let bench = bench();
+    bench.url.send_replace(url(1));
+    let mut glances = bench.part.glances.subscribe();
+    glances.wait_for(|n| *n == 1).await.unwrap();
+    bench.part.broken.store(true, Ordering::SeqCst);
+    let began = Instant::now();
+    let part = bench.part.clone();
+    let call = bench
+        .gate
+        .call(Duration::from_secs(5), async move { part.answer() });
+    assert!(call.await.is_err());
+    until(&bench.board, |report| report.incidents_open == 1).await;
+    assert!(
+        began.elapsed() <= Duration::from_secs(2),
+        "{:?}",
+        began.elapsed()
+    );
+    // However long it rests: a caller is told, and never made a probe of.
+    for _ in 0..100 {
+        advance(Duration::from_millis(333)).await;
+        let call = bench.gate.call(
+            Duration::from_secs(5),
+            std::future::pending::<Result<(), _>>(),
+        );
+        let result = tokio::time::timeout(Duration::ZERO, call).await;
+        assert!(matches!(result, Ok(Err(PortError::Resting { .. }))));
+    }
+    bench.part.broken.store(false, Ordering::SeqCst);
+    let back = Instant::now();
+    until(&bench.board, |report| report.incidents_open == 0).await;
+    assert!(
+        back.elapsed() <= Duration::from_secs(3),
+        "{:?}",
+        back.elapsed()
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -135,8 +196,8 @@ async fn a_part_that_was_started_anew_is_probed_at_once() {
     bench.url.send_replace(url(1));
     bench.part.broken.store(true, Ordering::SeqCst);
     // Long enough broken for a long rest.
-    let mut works = bench.part.works.subscribe();
-    works.wait_for(|n| *n == 8).await.unwrap();
+    let mut glances = bench.part.glances.subscribe();
+    glances.wait_for(|n| *n == 8).await.unwrap();
     bench.part.broken.store(false, Ordering::SeqCst);
     let began = Instant::now();
     bench.url.send_replace(url(2));

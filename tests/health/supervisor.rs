@@ -260,3 +260,74 @@ async fn a_child_does_not_see_the_daemons_environment() {
     assert!(!env.contains("CARGO_MANIFEST_DIR"), "{env}");
     bench.stop().await;
 }
+
+#[tokio::test]
+async fn a_child_that_hangs_is_ended_and_started_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    // It stops as by SIGSTOP: it does not hear that its input closed.
+    let script = "if [ -e stopped ]; then echo listening http://127.0.0.1:2; exec cat; fi; \
+         touch stopped; echo one >&2; echo two >&2; echo listening http://127.0.0.1:1; exec sleep 3600";
+    let board = Board::new();
+    let slot = board.slot(Component::LanguageModel, "embedded");
+    let (tracker, cancel) = (TaskTracker::new(), CancellationToken::new());
+    let spec = shell(folder.path(), script).patience(HASTY);
+    let mut url = Supervisor::start(spec, slot.clone(), &tracker, cancel.clone());
+    let at = |url: &Option<Url>| url.as_ref().and_then(Url::port);
+    url.wait_for(|url| at(url) == Some(1)).await.unwrap();
+    let gate =
+        griot::health::Gate::new(slot, griot::health::Limits::call(Duration::from_millis(20)));
+    let silent =
+        || -> griot::health::probes::Check { Box::new(|| Box::pin(std::future::pending())) };
+    griot::health::Probe::new(gate, silent())
+        .glance(silent())
+        .supervised(url.clone())
+        .start(Duration::from_secs(3600), &tracker, cancel.clone());
+    url.wait_for(|url| at(url) == Some(2)).await.unwrap();
+    let incident = &board.incidents().recent()[0];
+    let texts: Vec<&str> = incident
+        .events
+        .iter()
+        .map(|event| event.text.as_str())
+        .collect();
+    let wanted = ["gave no sign of life", "one", "two", "started again"];
+    let mut rest = texts.iter();
+    for text in wanted {
+        assert!(
+            rest.any(|found| found.contains(text)),
+            "{text} is missing in {texts:?}"
+        );
+    }
+    cancel.cancel();
+    tracker.close();
+    tracker.wait().await;
+}
+
+#[tokio::test]
+async fn a_child_that_is_stopped_or_outgrows_its_memory_is_started_anew() {
+    for (unfit, why) in [
+        ("kill -STOP $$", "SIGSTOP"),
+        ("exec cat", "bytes of memory"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let script = format!(
+            "if [ -e was ]; then echo listening http://127.0.0.1:2; exec cat; fi; touch was; \
+             echo listening http://127.0.0.1:1; {unfit}"
+        );
+        let mut spec = shell(folder.path(), &script).look_at_it(Duration::from_millis(1));
+        if why.contains("memory") {
+            spec = spec.memory(1);
+        }
+        let bench = start(spec);
+        let mut changes = bench.board.changes();
+        while bench.board.incidents().recent().is_empty() {
+            changes.changed().await.unwrap();
+        }
+        let incidents = bench.board.incidents().recent();
+        let cause = &incidents.last().unwrap().cause;
+        assert!(
+            cause.contains("sh was ended") && cause.contains(why),
+            "{cause}"
+        );
+        bench.stop().await;
+    }
+}

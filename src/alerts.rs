@@ -1,0 +1,155 @@
+//! Telling people when something needs them: rules over what the board and the machine say, and where
+//! the messages go. Each thing is told once when it begins and once when it is over.
+//!
+//! [`rules`] decides, as a value; [`targets`] deliver: a signed webhook, a webhook that Slack understands,
+//! mail. It does not know what the parts are good for. No document text, no question and no key is ever in
+//! a message.
+
+pub mod rules;
+pub mod signature;
+pub mod targets;
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use tokio::{sync::watch, time::Instant};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+pub use rules::{Kind, Notice, Observation, Rules};
+pub use targets::{Target, TargetError};
+
+use crate::{
+    config::AlertsConfig,
+    domain::Component,
+    health::{
+        Board, ComponentState,
+        machine::{Memory, Processor, free_bytes},
+    },
+};
+
+/// How often the rules look.
+const EVERY: Duration = Duration::from_secs(5);
+
+/// Messages of one target that may wait; the oldest are what people should read first, so later ones are
+/// dropped, and counted.
+const WAITING: usize = 64;
+
+/// Watches until `cancel`. `config` may change at any time; what is being told goes on as it was.
+pub fn start(
+    config: watch::Receiver<AlertsConfig>,
+    board: Arc<Board>,
+    home: PathBuf,
+    tracker: &TaskTracker,
+    cancel: CancellationToken,
+) {
+    let tasks = tracker.clone();
+    tracker.spawn(async move {
+        let watching = watch_on(config, &board, home, &tasks, &cancel);
+        cancel.run_until_cancelled(watching).await;
+    });
+}
+
+async fn watch_on(
+    mut config: watch::Receiver<AlertsConfig>,
+    board: &Board,
+    home: PathBuf,
+    tracker: &TaskTracker,
+    cancel: &CancellationToken,
+) {
+    let mut rules = Rules::new(&config.borrow_and_update());
+    let mut targets = targets_of(&config.borrow_and_update(), tracker, cancel);
+    let mut processor = Processor::now();
+    let mut tick = tokio::time::interval(EVERY);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = tick.tick() => {}
+            changed = config.changed() => {
+                if changed.is_err() {
+                    // Nobody can change it any more; it stays as it is.
+                    std::future::pending::<()>().await;
+                }
+                let config = config.borrow_and_update().clone();
+                rules.change(&config);
+                targets = targets_of(&config, tracker, cancel);
+                continue;
+            }
+        }
+        let now = Processor::now();
+        let cpu = now
+            .zip(processor)
+            .map(|(now, before)| now.percent_since(before));
+        processor = now;
+        let seen = observe(board, &home, cpu);
+        for notice in rules.observe(Instant::now().into_std(), &seen) {
+            let kind = notice.kind.as_str();
+            metrics::counter!("griot_alerts_total", "kind" => kind).increment(1);
+            tracing::warn!(alert = notice.key, kind, "alert {kind}: {}", notice.summary);
+            for target in &targets {
+                if target.try_send(notice.clone()).is_err() {
+                    metrics::counter!("griot_alerts_dropped_total").increment(1);
+                    tracing::warn!(alert = notice.key, "too many alerts wait to be delivered");
+                }
+            }
+        }
+    }
+}
+
+fn observe(board: &Board, home: &std::path::Path, cpu: Option<f64>) -> Observation {
+    let report = board.report();
+    Observation {
+        down: report
+            .components
+            .into_iter()
+            .filter(|part| part.state == ComponentState::Down)
+            // What these mean to a person has rules of its own.
+            .filter(|part| !matches!(part.name, Component::Disk | Component::Memory))
+            .map(|part| (part.name, part.last_error))
+            .collect(),
+        last_minute: board.traffic().last_minute(std::time::Instant::now()),
+        cpu_percent: cpu,
+        memory_percent: Memory::now().map(Memory::percent),
+        free_mib: free_bytes(home).ok().map(|bytes| bytes / (1024 * 1024)),
+    }
+}
+
+type Queue = tokio::sync::mpsc::Sender<Notice>;
+
+/// A task for each target, so that one that is away holds up no other. They end when their queue does.
+fn targets_of(
+    config: &AlertsConfig,
+    tracker: &TaskTracker,
+    cancel: &CancellationToken,
+) -> Vec<Queue> {
+    Target::all(config)
+        .into_iter()
+        .filter_map(|target| match target {
+            Ok(target) => Some(target),
+            Err(error) => {
+                tracing::warn!(%error, "alerts are not sent there");
+                None
+            }
+        })
+        .map(|target| {
+            let (queue, mut notices) = tokio::sync::mpsc::channel::<Notice>(WAITING);
+            let cancel = cancel.clone();
+            tracker.spawn(async move {
+                let deliver = async {
+                    while let Some(notice) = notices.recv().await {
+                        let delivered = target.deliver(&notice).await;
+                        let outcome = if delivered.is_ok() { "sent" } else { "lost" };
+                        metrics::counter!(
+                            "griot_alerts_delivered_total",
+                            "target" => target.name(), "outcome" => outcome
+                        )
+                        .increment(1);
+                        if let Err(error) = delivered {
+                            tracing::warn!(alert = notice.key, %error, "an alert was not delivered");
+                        }
+                    }
+                };
+                cancel.run_until_cancelled(deliver).await;
+            });
+            queue
+        })
+        .collect()
+}
