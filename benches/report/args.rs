@@ -69,6 +69,8 @@ pub enum Kind {
     Rss,
     /// Recall and precision of the stored text, by document and reader
     Text,
+    /// What questions get while parts fail, and how soon that is over
+    Faults,
 }
 
 impl Kind {
@@ -82,6 +84,7 @@ impl Kind {
             Self::Answers => "answers",
             Self::Rss => "rss",
             Self::Text => "text",
+            Self::Faults => "faults",
         }
     }
 }

@@ -222,6 +222,18 @@ impl Daemon {
         Ok(reply.bytes().await?.to_vec())
     }
 
+    /// What stands at a path, as JSON.
+    pub async fn json(&self, path: &str) -> Result<serde_json::Value, DaemonError> {
+        let reply = self.client.get(self.at(path)).send().await?;
+        Ok(accepted(reply, path).await?.json().await?)
+    }
+
+    /// What stands at a path, as text.
+    pub async fn page(&self, path: &str) -> Result<String, DaemonError> {
+        let reply = self.client.get(self.at(path)).send().await?;
+        Ok(accepted(reply, path).await?.text().await?)
+    }
+
     /// Whether it says that it is alive.
     pub async fn lives(&self) -> Result<(), DaemonError> {
         accepted(self.client.get(self.at("/livez")).send().await?, "a look").await?;

@@ -9,6 +9,7 @@ mod answers;
 mod args;
 mod daemon;
 mod datasets;
+mod faults;
 mod ingest;
 mod interactive;
 mod latency;
@@ -75,5 +76,6 @@ async fn measure(kind: Kind, args: &Args) -> Result<Option<Section>, Box<dyn Err
         Kind::Answers => answers::run(args).await,
         Kind::Rss => rss::run(args).await,
         Kind::Text => text::run(args).await,
+        Kind::Faults => faults::run(args).await,
     }
 }

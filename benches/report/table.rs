@@ -64,7 +64,7 @@ impl Table {
 pub struct Results(BTreeMap<String, Section>);
 
 /// The order in which people read them.
-const ORDER: [&str; 7] = [
+const ORDER: [&str; 8] = [
     "ingest",
     "interactive",
     "latency",
@@ -72,6 +72,7 @@ const ORDER: [&str; 7] = [
     "answers",
     "rss",
     "text",
+    "faults",
 ];
 
 impl Results {
