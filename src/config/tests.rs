@@ -156,19 +156,24 @@ fn upstreams_may_be_written_in_each_place() {
 #[test]
 fn secrets_are_not_shown() {
     let hash = format!("sha256:{}", "ab".repeat(32));
-    let file = format!("[server]\napi_keys = ['{hash}']\n[store]\napi_key = 'hunter2'");
+    let file = format!(
+        "[server]\napi_keys = ['{hash}']\n[store]\napi_key = 'hunter2'\n[alerts]\nsmtp = \
+         'smtps://me:hunter2@h'\nwebhook_secret = 'hunter2'"
+    );
     let loaded = loaded(&file, &[], &Overrides::default());
     let shown: Vec<String> = loaded
         .settings()
         .iter()
         .filter(|setting| setting.key.secret)
-        .map(|setting| format!("{} = {}", setting.key.name, setting.shown().unwrap()))
+        .filter_map(|setting| Some(format!("{} = {}", setting.key.name, setting.shown()?)))
         .collect();
     assert_eq!(
         shown,
         [
             "server.api_keys = [\"sha256:abababab…\"]",
-            "store.api_key = \"(hidden)\""
+            "store.api_key = \"(hidden)\"",
+            "alerts.webhook_secret = \"(hidden)\"",
+            "alerts.smtp = \"(hidden)\""
         ]
     );
 }

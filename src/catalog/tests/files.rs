@@ -89,7 +89,8 @@ fn a_file_of_the_first_schema_comes_along() {
              ALTER TABLE documents DROP COLUMN next_sha256; \
              ALTER TABLE documents DROP COLUMN next_bytes; \
              ALTER TABLE pages DROP COLUMN engine; \
-             ALTER TABLE documents DROP COLUMN tries; PRAGMA user_version = 1",
+             ALTER TABLE documents DROP COLUMN tries; \
+             ALTER TABLE incidents DROP COLUMN events; PRAGMA user_version = 1",
         )
         .unwrap();
     let catalog = Catalog::open(&path).unwrap();
