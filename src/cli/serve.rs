@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use clap::Args;
 use tokio::{
     net::TcpListener,
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -72,6 +72,10 @@ impl Serve {
         context
             .out
             .text(&format!("listening on http://{address}\n"))?;
+        // Before anybody is told that it is ready: from then on it may be asked to read its settings again.
+        let hangup = signal(SignalKind::hangup()).map_err(|error| {
+            Failure::told(format!("the signal handlers cannot be installed: {error}"))
+        })?;
         tell_service_manager(&[sd_notify::NotifyState::Ready]);
         shutdown
             .tracker
@@ -80,7 +84,7 @@ impl Serve {
         let serve = http::serve(listener, http::router(app.state()), &shutdown);
         tokio::select! {
             () = serve => {}
-            () = reload_on_signal(&context, &flags, &app, &log) => {}
+            () = reload_on_signal(hangup, &context, &flags, &app, &log) => {}
         }
 
         tell_service_manager(&[sd_notify::NotifyState::Stopping]);
@@ -91,14 +95,13 @@ impl Serve {
 }
 
 /// Reads the settings again at each SIGHUP. Never ends by itself.
-async fn reload_on_signal(context: &Context, flags: &Overrides, app: &App, log: &LogLevel) {
-    let mut hangup = match signal(SignalKind::hangup()) {
-        Ok(hangup) => hangup,
-        Err(error) => {
-            tracing::warn!(%error, "SIGHUP cannot be listened to");
-            return std::future::pending().await;
-        }
-    };
+async fn reload_on_signal(
+    mut hangup: Signal,
+    context: &Context,
+    flags: &Overrides,
+    app: &App,
+    log: &LogLevel,
+) {
     while hangup.recv().await.is_some() {
         let since = sd_notify::NotifyState::monotonic_usec_now();
         match since {
