@@ -49,6 +49,7 @@ pub async fn serve() -> StoreConfig {
         url: format!("http://{address}"),
         api_key: Some(KEY.to_owned()),
         collection: "griot".to_owned(),
+        ..StoreConfig::default()
     }
 }
 
