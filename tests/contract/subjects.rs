@@ -59,6 +59,7 @@ pub async fn qdrant() -> Option<Subject> {
         url,
         api_key: env::var("GRIOT_TEST_QDRANT_KEY").ok(),
         collection: format!("griot-test-{}-{n}", process::id()),
+        ..StoreConfig::default()
     };
     Subject::new(QdrantStore::new(&config).unwrap(), ())
 }

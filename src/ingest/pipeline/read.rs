@@ -120,17 +120,6 @@ async fn read_once(
     document: &Document,
 ) -> Result<Extracted, Trouble> {
     let id = claim.id;
-    if shared.is_poison(id) {
-        let failure = Failure {
-            code: FailureCode::Internal,
-            message:
-                "this program broke off at it twice, which is a fault of the program; the log \
-                      says where"
-                    .to_owned(),
-        };
-        shared.fail(&claim, failure, Vec::new()).await;
-        return (Outcome::Ended, chunker);
-    }
     show(shared, id, Stage::Extracting, 0.0);
     reach(Point::ReadBefore);
     let (sha256, bytes) = (document.sha256, document.bytes);
@@ -202,6 +191,17 @@ async fn prepare(
     chunker: Chunker,
 ) -> (Outcome, Chunker) {
     let id = claim.id;
+    if shared.is_poison(id) {
+        let failure = Failure {
+            code: FailureCode::Internal,
+            message:
+                "this program broke off at it twice, which is a fault of the program; the log \
+                      says where"
+                    .to_owned(),
+        };
+        shared.fail(&claim, failure, Vec::new()).await;
+        return (Outcome::Ended, chunker);
+    }
     let mut patience = Patience::default();
     let extracted = loop {
         let trouble = match read_once(shared, &claim, &document).await {
