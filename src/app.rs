@@ -41,6 +41,7 @@ use crate::{
     },
     ports::{Embedder, LanguageModel, PortError, VectorStore},
     shutdown::Shutdown,
+    voice::recording::child::Decoder,
 };
 use generations::Places;
 
@@ -171,6 +172,9 @@ impl App {
             reindex,
             answerer,
             engines: voices.engines,
+            decoder: Arc::new(Decoder::new(
+                std::env::current_exe().map_err(AppError::Program)?,
+            )),
             board: Arc::clone(&board),
             catalog,
             server: config.server.clone(),

@@ -30,6 +30,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::{
     config::{Env, Loaded, Overrides, load},
     ingest::jail,
+    voice::recording,
 };
 use client::Client;
 use failure::Failure;
@@ -93,6 +94,9 @@ enum Command {
     Reindex(reindex::Reindex),
     Backup(backup::Backup),
     Restore(restore::Restore),
+    /// Decodes one file of sound in a limited child process; started by the daemon, not by people.
+    #[command(hide = true, disable_help_flag = true)]
+    Hear,
     /// Reads one file in a limited child process; started by the daemon, not by people.
     #[command(hide = true, disable_help_flag = true)]
     Extract {
@@ -134,6 +138,14 @@ pub fn main() -> ExitCode {
     if let Command::Extract { orders } = arguments.command {
         // Before anything that starts threads: the child is about to limit itself.
         return jail::child_main(orders);
+    }
+    if matches!(arguments.command, Command::Hear) {
+        // What this system lacks of the protections is told by the other kind of child.
+        let _ = jail::confine(recording::child::MEMORY, recording::child::CPU_S);
+        return match recording::child::child_main() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::FAILURE,
+        };
     }
     let context = Context {
         global: arguments.global,
@@ -177,7 +189,7 @@ async fn run(command: Command, context: Context) -> Result<(), Failure> {
         Command::Reindex(reindex) => reindex.run(context).await,
         Command::Backup(backup) => backup.run(context).await,
         Command::Restore(restore) => restore.run(context).await,
-        Command::Extract { .. } => unreachable!("main() has run it"),
+        Command::Extract { .. } | Command::Hear => unreachable!("main() has run it"),
     }
 }
 

@@ -2,6 +2,7 @@
 //! of the services and their results into the shapes of the contract; it decides nothing else.
 
 mod admission;
+mod audio;
 mod backup;
 mod extract;
 mod guard;
@@ -44,6 +45,7 @@ use crate::{
     health::Board,
     ingest::{Library, Reindex},
     ports::Engines,
+    voice::recording::child::{Decoder, LARGEST},
 };
 use admission::Admission;
 pub use local::{LOCAL_KEY_FILE, LOCAL_KEY_HEADER, LocalKey};
@@ -62,6 +64,8 @@ pub struct Parts {
     pub reindex: Arc<Reindex>,
     pub answerer: Arc<Answerer>,
     pub engines: Engines,
+    /// Decodes files of sound.
+    pub decoder: Arc<Decoder>,
     pub board: Arc<Board>,
     pub catalog: Arc<Catalog>,
     pub server: ServerConfig,
@@ -131,6 +135,14 @@ impl State {
         &self.0.parts.answerer
     }
 
+    fn decoder(&self) -> &Decoder {
+        &self.0.parts.decoder
+    }
+
+    fn engines(&self) -> &Engines {
+        &self.0.parts.engines
+    }
+
     fn board(&self) -> &Arc<Board> {
         &self.0.parts.board
     }
@@ -185,6 +197,12 @@ impl State {
     }
 }
 
+/// For a form with a recording in it.
+fn recording_limit() -> DefaultBodyLimit {
+    const FORM: usize = 1024 * 1024;
+    DefaultBodyLimit::max(LARGEST + FORM)
+}
+
 /// All routes with everything around them.
 pub fn router(state: State) -> Router {
     let server = &state.0.parts.server;
@@ -205,6 +223,7 @@ pub fn router(state: State) -> Router {
         .routes(routes!(rag::query))
         .routes(routes!(rag::context))
         .routes(routes!(rag::context_search))
+        .routes(routes!(audio::speech::speech))
         .routes(routes!(backup::backup))
         .routes(routes!(reindex::report, reindex::begin))
         .routes(routes!(reindex::roll_back))
@@ -218,6 +237,8 @@ pub fn router(state: State) -> Router {
         .routes(routes!(metrics::metrics))
         .routes(routes!(openapi::openapi))
         .layer(body_limit)
+        .routes(routes!(audio::transcriptions::transcriptions).layer(recording_limit()))
+        .routes(routes!(audio::transcriptions::transcribe).layer(recording_limit()))
         .routes(
             routes!(upload::upload)
                 .layer(upload_limit)

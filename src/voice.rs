@@ -1,6 +1,6 @@
 //! A conversation aloud: when somebody speaks, when they are done, what may be said and when to be silent.
 //!
-//! [`speakable`] makes written text what a voice says. [`session`] is the machine, pure and on audio time; [`turn`], [`captions`], [`clauses`], [`playhead`],
+//! [`recording`] writes files of sound down, [`speakable`] makes written text what a voice says. [`session`] is the machine, pure and on audio time; [`turn`], [`captions`], [`clauses`], [`playhead`],
 //! [`hallucination`] and [`words`] are what it decides by, each a piece of arithmetic of its own. None of
 //! them knows a clock, a socket, a task or a sample of sound.
 
@@ -8,6 +8,7 @@ pub mod captions;
 pub mod clauses;
 pub mod hallucination;
 pub mod playhead;
+pub mod recording;
 pub mod session;
 pub mod speakable;
 pub mod turn;

@@ -28,7 +28,7 @@ const TABLE: &[(&str, &[&str])] = &[
         "http",
         &[
             "domain", "ports", "health", "catalog", "ingest", "answer", "backup", "config",
-            "shutdown",
+            "shutdown", "voice",
         ],
     ),
     (
@@ -49,6 +49,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "shutdown",
             "telemetry",
             "failpoints",
+            "voice",
         ],
     ),
     ("telemetry", &["config"]),

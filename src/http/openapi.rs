@@ -96,6 +96,7 @@ fn applies(code: Code, path: &str, operation: &Operation) -> bool {
     let is_library = path.starts_with("/api/knowledge/");
     let is_reindex = path.starts_with("/api/reindex");
     let is_watch = path.starts_with("/api/watches");
+    let is_voice = path.starts_with("/api/voice/");
     let takes_in = path.ends_with("/upload") || path.ends_with("/process");
     match code {
         Code::Malformed
@@ -121,7 +122,7 @@ fn applies(code: Code, path: &str, operation: &Operation) -> bool {
         Code::Conflict => path == "/api/backup" || is_reindex,
         Code::NothingKept => path.starts_with("/api/reindex/"),
         Code::Unavailable | Code::StorageFull | Code::Stopping => {
-            is_rag || is_library || is_watch || is_reindex || path == "/api/backup"
+            is_rag || is_library || is_watch || is_voice || is_reindex || path == "/api/backup"
         }
         Code::NotReady => path == "/readyz",
     }
@@ -131,19 +132,17 @@ fn add_problem(operation: &mut Operation, code: Code) {
     let status = code.status().as_str().to_owned();
     let line = format!("{} (`urn:griot:problem:{}`)", code.title(), code.name());
     let entry = operation.responses.responses.entry(status);
-    let known = entry.or_insert_with(|| {
-        RefOr::T(
-            ResponseBuilder::new()
-                .content(
-                    "application/problem+json",
-                    ContentBuilder::new()
-                        .schema(Some(Ref::from_schema_name("Problem")))
-                        .build(),
-                )
-                .build(),
-        )
-    });
+    let known = entry.or_insert_with(|| RefOr::T(ResponseBuilder::new().build()));
     if let RefOr::T(response) = known {
+        // Compatible surfaces have a shape of their own for the same status; guards answer before them.
+        response
+            .content
+            .entry("application/problem+json".to_owned())
+            .or_insert_with(|| {
+                ContentBuilder::new()
+                    .schema(Some(Ref::from_schema_name("Problem")))
+                    .build()
+            });
         if !response.description.is_empty() {
             response.description.push_str("; ");
         }

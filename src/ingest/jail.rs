@@ -34,6 +34,7 @@ use tokio::{
 };
 
 pub use child::child_main;
+pub use confine::confine;
 pub(super) use pictures::Wanted;
 pub use pictures::{NotRecognised, Recognizer};
 

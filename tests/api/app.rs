@@ -25,6 +25,7 @@ use griot::{
     },
     shutdown::{DRAIN, Shutdown},
     telemetry,
+    voice::recording::child::Decoder,
 };
 use reqwest::{Method, StatusCode, header::HeaderMap, multipart};
 use serde_json::{Value, json};
@@ -213,6 +214,7 @@ impl TestApp {
                 hearing: Arc::new(LoudnessHearing::new()),
                 turn_end: Arc::new(ScriptedTurnEnd::new(0.9)),
             },
+            decoder: Arc::new(Decoder::new(env!("CARGO_BIN_EXE_griot").into())),
             board: Arc::clone(&board),
             catalog,
             server: settings.server,

@@ -1,6 +1,7 @@
 //! Everything over HTTP: the router that ships, on a real socket, with fakes behind the ports.
 
 mod app;
+mod audio;
 mod backup;
 mod guard;
 mod health;

@@ -56,6 +56,18 @@ impl Daemon {
         }
     }
 
+    /// Where it listens.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Returns when nothing is starting any more.
+    pub async fn ready(&self) {
+        while !self.get("/readyz").await.status().is_success() {
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
     pub async fn get(&self, path: &str) -> reqwest::Response {
         self.client
             .get(format!("{}{path}", self.url))

@@ -5,7 +5,9 @@ mod answer;
 mod daemon;
 mod documents;
 mod injection;
+mod openai;
 mod reindex;
+mod voice;
 mod weights;
 mod worker;
 

@@ -27,7 +27,7 @@ const STACK_BYTES: u64 = 64 * 1024 * 1024;
 pub(super) const NICENESS: i32 = 10;
 
 /// Applies all of it. Gives a note for each protection this system does not have.
-pub(super) fn confine(memory_bytes: u64, cpu_s: u64) -> Vec<String> {
+pub fn confine(memory_bytes: u64, cpu_s: u64) -> Vec<String> {
     let mut notes = Vec::new();
     let mut try_to = |what: &str, done: Result<(), String>| {
         if let Err(why) = done {
