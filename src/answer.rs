@@ -35,7 +35,9 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     catalog::{Catalog, CatalogError},
     config::AnswerConfig,
-    domain::{Answer, Citation, Collection, Component, ConversationId, Evidence, Question},
+    domain::{
+        Answer, Citation, Collection, Component, ConversationId, DocumentId, Evidence, Question,
+    },
     ports::{Index, LanguageModel, PortError},
 };
 
@@ -140,8 +142,36 @@ impl Answerer {
 
     /// Answers a question, as a stream.
     pub fn ask(self: &Arc<Self>, ask: Ask) -> AnswerStream {
+        self.stream(ask, generate::Record::Turn)
+    }
+
+    /// Answers a question for somebody who may not hear the answer to its end, or at all: the turn is not
+    /// recorded. What was heard is told to [`heard`](Self::heard) afterwards.
+    pub fn ask_aloud(self: &Arc<Self>, ask: Ask) -> AnswerStream {
+        self.stream(ask, generate::Record::Nothing)
+    }
+
+    /// Records what was heard of an answer, which is all that later questions may lean on.
+    pub async fn heard(
+        &self,
+        conversation: ConversationId,
+        question: String,
+        heard: String,
+        documents: Vec<DocumentId>,
+    ) {
+        generate::record(
+            &self.parts.catalog,
+            conversation,
+            question,
+            heard,
+            documents,
+        )
+        .await;
+    }
+
+    fn stream(self: &Arc<Self>, ask: Ask, record: generate::Record) -> AnswerStream {
         let stopping = self.parts.cancel.clone();
-        let mut events = Box::pin(generate::stream(Arc::clone(self), ask));
+        let mut events = Box::pin(generate::stream(Arc::clone(self), ask, record));
         Box::pin(try_stream! {
             loop {
                 let event = tokio::select! {

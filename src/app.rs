@@ -41,7 +41,7 @@ use crate::{
     },
     ports::{Embedder, LanguageModel, PortError, VectorStore},
     shutdown::Shutdown,
-    voice::recording::child::Decoder,
+    voice::{Engine, EngineParts, recording::child::Decoder},
 };
 use generations::Places;
 
@@ -167,6 +167,14 @@ impl App {
             cancel: shutdown.token.clone(),
             tracker: shutdown.tracker.clone(),
         })?;
+        let voice = Engine::new(EngineParts {
+            answerer: Arc::clone(&answerer),
+            engines: voices.engines.clone(),
+            sessions: config.voice.sessions,
+            quote_first: config.voice.quote_first,
+            cancel: shutdown.token.clone(),
+            tracker: shutdown.tracker.clone(),
+        });
         let state = http::State::new(http::Parts {
             library,
             reindex,
@@ -181,6 +189,8 @@ impl App {
             default_collection: config.ingest.default_collection.clone(),
             settings_file: Some(paths.config_file.clone()),
             metrics,
+            voice,
+            tracker: shutdown.tracker.clone(),
         })?;
         let (alerts, rules) = watch::channel(config.alerts.clone());
         alerts::start(

@@ -35,6 +35,7 @@ pub struct Config {
     pub embed: EmbedConfig,
     pub ingest: IngestConfig,
     pub answer: AnswerConfig,
+    pub voice: VoiceConfig,
     pub health: HealthConfig,
     pub alerts: AlertsConfig,
     pub log: LogConfig,
@@ -307,6 +308,25 @@ impl Default for AnswerConfig {
             evidence_tokens: 520,
             max_answer_tokens: 256,
             threshold: 0.1,
+        }
+    }
+}
+
+/// Conversations aloud.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct VoiceConfig {
+    /// Conversations at once; one more is told to wait.
+    pub sessions: usize,
+    /// Whether a proven quotation that is likely to answer is said before the model has written.
+    pub quote_first: bool,
+}
+
+impl Default for VoiceConfig {
+    fn default() -> Self {
+        Self {
+            sessions: 50,
+            quote_first: true,
         }
     }
 }

@@ -16,6 +16,7 @@ mod rag;
 mod reindex;
 mod serve;
 mod upload;
+mod voice;
 mod watches;
 mod wire;
 
@@ -30,6 +31,7 @@ use axum::{
 };
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
 use tower_http::{catch_panic::CatchPanicLayer, timeout::RequestBodyTimeoutLayer};
 use utoipa::openapi::OpenApi;
 use utoipa_axum::{
@@ -45,7 +47,10 @@ use crate::{
     health::Board,
     ingest::{Library, Reindex},
     ports::Engines,
-    voice::recording::child::{Decoder, LARGEST},
+    voice::{
+        Engine,
+        recording::child::{Decoder, LARGEST},
+    },
 };
 use admission::Admission;
 pub use local::{LOCAL_KEY_FILE, LOCAL_KEY_HEADER, LocalKey};
@@ -74,6 +79,9 @@ pub struct Parts {
     /// Goes into backups, where it is there.
     pub settings_file: Option<PathBuf>,
     pub metrics: PrometheusHandle,
+    pub voice: Arc<Engine>,
+    /// Holds the sockets, which outlive their requests.
+    pub tracker: TaskTracker,
 }
 
 /// What every handler may use. Clones share everything.
@@ -149,6 +157,14 @@ impl State {
 
     fn catalog(&self) -> &Arc<Catalog> {
         &self.0.parts.catalog
+    }
+
+    fn voice(&self) -> &Arc<Engine> {
+        &self.0.parts.voice
+    }
+
+    fn tracker(&self) -> &TaskTracker {
+        &self.0.parts.tracker
     }
 
     fn metrics(&self) -> &PrometheusHandle {
@@ -250,6 +266,12 @@ pub fn router(state: State) -> Router {
         .openapi
         .get_or_init(|| Arc::new(openapi::complete(api)));
     router
+        // Sockets: OpenAPI has no words for them.
+        .route(
+            "/api/voice/stream",
+            axum::routing::any(voice::simple::stream),
+        )
+        .route("/v1/realtime", axum::routing::any(voice::realtime::stream))
         .fallback(unknown_route)
         .method_not_allowed_fallback(unknown_method)
         // From the innermost to the outermost.

@@ -16,7 +16,7 @@ use super::{
     write::answer_text,
 };
 use crate::{
-    catalog::Turn,
+    catalog::{Catalog, Turn},
     domain::{
         Answer, AnswerId, Citation, Component, ConversationId, DocumentId, Evidence, Timings, Usage,
     },
@@ -28,6 +28,13 @@ pub const NOT_IN_DOCUMENTS: &str = "This is not in your documents.";
 
 /// Tokens of a quotation at most; a sentence is seldom longer.
 const QUOTE_TOKENS: u32 = 160;
+
+/// Whether an answer becomes part of its conversation once it is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Record {
+    Turn,
+    Nothing,
+}
 
 /// What one answer gathers on its way.
 pub(super) struct Course {
@@ -61,6 +68,7 @@ enum Ground {
 pub(super) fn stream(
     answerer: Arc<Answerer>,
     ask: Ask,
+    record: Record,
 ) -> impl Stream<Item = Result<AnswerEvent, AnswerError>> + Send {
     try_stream! {
         let mut course = Course::begin(&ask);
@@ -129,7 +137,9 @@ pub(super) fn stream(
             yield AnswerEvent::Delta(course.first(text.clone()));
         }
         let answer = course.finish(&ask, text, supported, citations, evidence);
-        answerer.remember(&answer);
+        if record == Record::Turn {
+            answerer.remember(&answer);
+        }
         yield AnswerEvent::Done(Box::new(answer));
     }
 }
@@ -208,24 +218,37 @@ impl Answerer {
 
     /// Records the turn, after the answer was given: an asker who leaves at once loses nothing.
     fn remember(self: &Arc<Self>, answer: &Answer) {
-        let turn = Turn {
-            question: answer.question.clone(),
-            answer: answer.answer.clone(),
-            at: jiff::Timestamp::now(),
-        };
         let documents: Vec<DocumentId> = answer
             .evidence
             .iter()
             .map(|item| item.document_id)
             .collect();
         let (catalog, conversation) = (Arc::clone(&self.parts.catalog), answer.conversation_id);
+        let (question, text) = (answer.question.clone(), answer.answer.clone());
         self.parts.tracker.spawn(async move {
-            let recorded =
-                catalog.call(move |catalog| catalog.add_turn(conversation, &turn, &documents)).await;
-            if let Err(error) = recorded {
-                tracing::warn!(%conversation, %error, "a turn of a conversation could not be recorded");
-            }
+            record(&catalog, conversation, question, text, documents).await;
         });
+    }
+}
+
+/// Adds a turn to its conversation.
+pub(super) async fn record(
+    catalog: &Arc<Catalog>,
+    conversation: ConversationId,
+    question: String,
+    answer: String,
+    documents: Vec<DocumentId>,
+) {
+    let turn = Turn {
+        question,
+        answer,
+        at: jiff::Timestamp::now(),
+    };
+    let recorded = catalog
+        .call(move |catalog| catalog.add_turn(conversation, &turn, &documents))
+        .await;
+    if let Err(error) = recorded {
+        tracing::warn!(%conversation, %error, "a turn of a conversation could not be recorded");
     }
 }
 

@@ -139,6 +139,8 @@ pub static KEYS: &[Key] = &[
     key("answer.evidence_tokens", Form::Number(64, 1 << 20)),
     key("answer.max_answer_tokens", Form::Number(1, 1 << 20)),
     key("answer.threshold", Form::Fraction),
+    key("voice.sessions", Form::Number(1, 1024)),
+    key("voice.quote_first", Form::Switch),
     key("health.interval_s", Form::Number(1, HOUR_S)),
     key("health.min_disk_mib", Form::Number(1, 1 << 30)),
     key("health.max_memory_percent", Form::Number(1, 100)),

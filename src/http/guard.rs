@@ -161,7 +161,13 @@ impl Guard {
         let named = headers
             .get("x-api-key")
             .and_then(|value| value.to_str().ok());
-        let Some(key) = bearer.or(named) else {
+        // Browsers can show a key to a WebSocket only like this, as OpenAI's client does.
+        let protocols = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).iter();
+        let protocol = protocols
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .find_map(|name| name.trim().strip_prefix("openai-insecure-api-key."));
+        let Some(key) = bearer.or(named).or(protocol) else {
             return Err(Problem::new(
                 Code::Unauthorized,
                 "send the API key as `Authorization: Bearer KEY` or `X-API-Key: KEY`",
@@ -372,6 +378,13 @@ mod tests {
         check("/api/health", &[&bearer], "ok");
         check("/api/health", &[&lower], "ok");
         check("/api/health", &[&named], "ok");
+        let protocol = format!("sec-websocket-protocol: realtime, openai-insecure-api-key.{KEY}");
+        check("/v1/realtime", &[&protocol], "ok");
+        check(
+            "/v1/realtime",
+            &["sec-websocket-protocol: realtime"],
+            "unauthorized",
+        );
         check("/api/health", &[], "unauthorized");
         check("/api/health", &["x-api-key: "], "unauthorized");
         check("/api/health", &["x-api-key: griot_a-key"], "unauthorized");

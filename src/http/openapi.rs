@@ -119,6 +119,8 @@ fn applies(code: Code, path: &str, operation: &Operation) -> bool {
         Code::TooManyQuestions => is_rag,
         Code::TooManyUploads => path.ends_with("/upload"),
         Code::PartNotFound => path.starts_with("/api/health/breakers/"),
+        // Of sockets only, which are not described here.
+        Code::TooManyConversations => false,
         Code::Conflict => path == "/api/backup" || is_reindex,
         Code::NothingKept => path.starts_with("/api/reindex/"),
         Code::Unavailable | Code::StorageFull | Code::Stopping => {

@@ -81,6 +81,7 @@ codes! {
     InvalidValue = UNPROCESSABLE_ENTITY, "invalid-value", "A value is not valid";
     TooManyQuestions = TOO_MANY_REQUESTS, "too-many-questions", "Too many questions at once";
     TooManyUploads = TOO_MANY_REQUESTS, "too-many-uploads", "Too many uploads at once";
+    TooManyConversations = TOO_MANY_REQUESTS, "too-many-conversations", "Too many conversations at once";
     Internal = INTERNAL_SERVER_ERROR, "internal", "Something broke inside";
     QueueFull = SERVICE_UNAVAILABLE, "queue-full", "Too many documents are waiting";
     /// A part that this needs cannot be reached.

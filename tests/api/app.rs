@@ -20,12 +20,12 @@ use griot::{
         Engines,
         fakes::{
             Gate, HashEmbedder, LoudnessHearing, MemoryGenerations, Script, ScriptedModel,
-            ScriptedTranscriber, ScriptedTurnEnd, ToneVoice,
+            ScriptedTranscriber, ScriptedTurnEnd, ToneVoice, Trouble,
         },
     },
     shutdown::{DRAIN, Shutdown},
     telemetry,
-    voice::recording::child::Decoder,
+    voice::{Engine, EngineParts, recording::child::Decoder},
 };
 use reqwest::{Method, StatusCode, header::HeaderMap, multipart};
 use serde_json::{Value, json};
@@ -57,6 +57,10 @@ pub struct Settings {
     pub generations: Option<Arc<MemoryGenerations>>,
     /// `embed.model`.
     pub model: String,
+    /// Conversations aloud at once.
+    pub conversations: usize,
+    /// There is no model that hears.
+    pub deaf: bool,
 }
 
 impl Default for Settings {
@@ -68,6 +72,8 @@ impl Default for Settings {
             home: None,
             generations: None,
             model: "hash-of-words".to_owned(),
+            conversations: 50,
+            deaf: false,
         }
     }
 }
@@ -82,6 +88,8 @@ pub struct TestApp {
     pub transcriber: Arc<ScriptedTranscriber>,
     #[allow(dead_code, reason = "read by tests/api, not by tests/cli")]
     pub voice: Arc<ToneVoice>,
+    #[allow(dead_code, reason = "read by tests/api, not by tests/cli")]
+    pub conversations: Arc<Engine>,
     #[allow(dead_code, reason = "read by tests/api, not by tests/cli")]
     pub generations: Arc<MemoryGenerations>,
     #[allow(dead_code, reason = "read by tests/cli, which shares this file")]
@@ -204,16 +212,31 @@ impl TestApp {
             ScriptedTranscriber::said(SAID, heard)
         }));
         let voice = Arc::new(ToneVoice::new());
+        let hearing = Arc::new(LoudnessHearing::new());
+        if settings.deaf {
+            hearing.trouble(Trouble::Unavailable);
+        }
+        let engines = Engines {
+            transcriber: Arc::clone(&transcriber) as _,
+            synthesizer: Arc::clone(&voice) as _,
+            hearing,
+            turn_end: Arc::new(ScriptedTurnEnd::new(0.9)),
+        };
+        let conversations = Engine::new(EngineParts {
+            answerer: Arc::clone(&answerer),
+            engines: engines.clone(),
+            sessions: settings.conversations,
+            quote_first: false,
+            cancel: shutdown.token.clone(),
+            tracker: shutdown.tracker.clone(),
+        });
         let state = http::State::new(http::Parts {
             library: Arc::clone(&library),
             reindex,
             answerer,
-            engines: Engines {
-                transcriber: Arc::clone(&transcriber) as _,
-                synthesizer: Arc::clone(&voice) as _,
-                hearing: Arc::new(LoudnessHearing::new()),
-                turn_end: Arc::new(ScriptedTurnEnd::new(0.9)),
-            },
+            engines,
+            voice: Arc::clone(&conversations),
+            tracker: shutdown.tracker.clone(),
             decoder: Arc::new(Decoder::new(env!("CARGO_BIN_EXE_griot").into())),
             board: Arc::clone(&board),
             catalog,
@@ -237,6 +260,7 @@ impl TestApp {
             embedder,
             transcriber,
             voice,
+            conversations,
             generations,
             board,
             home,

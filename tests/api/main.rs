@@ -11,5 +11,6 @@ mod problems;
 mod query;
 mod reindex;
 mod schema;
+mod sockets;
 mod stop;
 mod watches;

@@ -1,0 +1,155 @@
+//! The items of a conversation, in order.
+
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+/// Items kept at most; the oldest are forgotten.
+const KEPT: usize = 1000;
+
+/// A fresh id.
+pub fn new_id() -> String {
+    format!("item_{}", Uuid::new_v4().simple())
+}
+
+#[derive(Debug, Default)]
+pub struct Items(Vec<Value>);
+
+impl Items {
+    /// Adds an item after `after` (`root`: in front; otherwise at the end). Gives the id of the one before it.
+    pub fn push(&mut self, item: Value, after: Option<&str>) -> Option<String> {
+        let at = match after {
+            Some("root") => 0,
+            Some(id) => self.place(id).map_or(self.0.len(), |at| at + 1),
+            None => self.0.len(),
+        };
+        self.0.insert(at, item);
+        if self.0.len() > KEPT {
+            self.0.remove(0);
+        }
+        self.before(at.min(self.0.len() - 1))
+    }
+
+    pub fn get(&self, id: &str) -> Option<&Value> {
+        self.place(id).map(|at| &self.0[at])
+    }
+
+    pub fn remove(&mut self, id: &str) {
+        self.0.retain(|item| item["id"] != id);
+    }
+
+    /// Puts what an item has become in its place. Gives the id of the one before it.
+    pub fn replace(&mut self, id: &str, item: Value) -> Option<String> {
+        let at = self.place(id)?;
+        self.0[at] = item;
+        self.before(at)
+    }
+
+    pub fn transcribed(&mut self, id: &str, transcript: &str) {
+        if let Some(at) = self.place(id) {
+            self.0[at]["content"][0]["transcript"] = json!(transcript);
+        }
+    }
+
+    fn place(&self, id: &str) -> Option<usize> {
+        self.0.iter().position(|item| item["id"] == id)
+    }
+
+    fn before(&self, at: usize) -> Option<String> {
+        let before = self.0.get(at.checked_sub(1)?)?;
+        before["id"].as_str().map(str::to_owned)
+    }
+}
+
+/// An item that a client creates, completed.
+pub fn read(item: &Value) -> Result<Value, String> {
+    let Some(kind) = item["type"].as_str() else {
+        return Err("`item.type` is missing".to_owned());
+    };
+    if !["message", "function_call", "function_call_output"].contains(&kind) {
+        return Err(format!("items of type {kind:?} are not known here"));
+    }
+    if kind == "message" {
+        let role = item["role"].as_str().unwrap_or_default();
+        if !["user", "assistant", "system"].contains(&role) {
+            return Err("`item.role` is user, assistant or system".to_owned());
+        }
+        if !item["content"]
+            .as_array()
+            .is_some_and(|content| !content.is_empty())
+        {
+            return Err("`item.content` is a list of parts".to_owned());
+        }
+    }
+    let mut item = item.clone();
+    item["object"] = json!("realtime.item");
+    if !item["id"].is_string() {
+        item["id"] = json!(new_id());
+    }
+    if kind != "function_call_output" && !item["status"].is_string() {
+        item["status"] = json!("completed");
+    }
+    Ok(item)
+}
+
+/// The words of a message by the user.
+pub fn user_text(item: &Value) -> Option<String> {
+    if item["type"] != "message" || item["role"] != "user" {
+        return None;
+    }
+    let texts: Vec<&str> = item["content"]
+        .as_array()?
+        .iter()
+        .filter(|part| part["type"] == "input_text" || part["type"] == "text")
+        .filter_map(|part| part["text"].as_str())
+        .collect();
+    let text = texts.join(" ").trim().to_owned();
+    (!text.is_empty()).then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn items_stand_in_order() {
+        let mut items = Items::default();
+        let item = |id: &str| json!({ "id": id });
+        assert_eq!(items.push(item("a"), None), None);
+        assert_eq!(items.push(item("b"), None), Some("a".to_owned()));
+        assert_eq!(items.push(item("c"), Some("a")), Some("a".to_owned()));
+        assert_eq!(items.push(item("d"), Some("root")), None);
+        assert_eq!(items.replace("b", item("b")), Some("c".to_owned()));
+        items.remove("c");
+        assert_eq!(items.replace("b", item("b")), Some("a".to_owned()));
+        assert!(items.get("c").is_none() && items.get("d").is_some());
+    }
+
+    #[test]
+    fn what_a_client_may_create() {
+        let check = |item: Value, text: Option<&str>| {
+            let read = read(&item).unwrap();
+            assert!(read["id"].is_string());
+            assert_eq!(user_text(&read).as_deref(), text, "{item}");
+        };
+        check(
+            json!({"type": "message", "role": "user", "content": [{"type": "input_text", "text": " Rent? "}]}),
+            Some("Rent?"),
+        );
+        check(
+            json!({"type": "message", "role": "system", "content": [{"type": "input_text", "text": "Be brief"}]}),
+            None,
+        );
+        check(
+            json!({"type": "function_call_output", "call_id": "c", "output": "1"}),
+            None,
+        );
+        for wrong in [
+            json!(null),
+            json!({"type": "song"}),
+            json!({"type": "message", "role": "user"}),
+            json!({"type": "message", "role": "x", "content": [1]}),
+        ] {
+            assert!(read(&wrong).is_err(), "{wrong}");
+        }
+    }
+}

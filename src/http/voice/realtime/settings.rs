@@ -1,0 +1,508 @@
+//! The session object: what a client may set, what it is told, and what the engine makes of it.
+
+use serde_json::{Value, json};
+
+use super::super::g711;
+use crate::voice::{
+    Options,
+    session::Tuning,
+    turn::{Detection, Patience},
+};
+
+/// How sound is written in events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// 16-bit PCM at 24 kHz.
+    Pcm,
+    Ulaw,
+    Alaw,
+}
+
+impl Format {
+    pub fn rate(self) -> u32 {
+        match self {
+            Self::Pcm => 24_000,
+            Self::Ulaw | Self::Alaw => 8_000,
+        }
+    }
+
+    fn parse(value: &Value) -> Result<Self, Refused> {
+        match value["type"].as_str() {
+            Some("audio/pcm") => match value["rate"].as_u64() {
+                None | Some(24_000) => Ok(Self::Pcm),
+                Some(rate) => Err(Refused::value(format!(
+                    "audio/pcm is at 24000 samples a second, not {rate}"
+                ))),
+            },
+            Some("audio/pcmu") => Ok(Self::Ulaw),
+            Some("audio/pcma") => Ok(Self::Alaw),
+            _ => Err(Refused::value(
+                "a format is audio/pcm, audio/pcmu or audio/pcma".to_owned(),
+            )),
+        }
+    }
+
+    fn written(self) -> Value {
+        match self {
+            Self::Pcm => json!({ "type": "audio/pcm", "rate": 24_000 }),
+            Self::Ulaw => json!({ "type": "audio/pcmu" }),
+            Self::Alaw => json!({ "type": "audio/pcma" }),
+        }
+    }
+
+    /// Samples from -1 to 1; `None` where the bytes are no whole samples.
+    pub fn read(self, bytes: &[u8]) -> Option<Vec<f32>> {
+        let f = |sample: i16| f32::from(sample) / 32768.0;
+        match self {
+            Self::Pcm if bytes.len() % 2 != 0 => None,
+            Self::Pcm => Some(
+                bytes
+                    .chunks_exact(2)
+                    .map(|b| f(i16::from_le_bytes([b[0], b[1]])))
+                    .collect(),
+            ),
+            Self::Ulaw => Some(bytes.iter().map(|byte| f(g711::from_ulaw(*byte))).collect()),
+            Self::Alaw => Some(bytes.iter().map(|byte| f(g711::from_alaw(*byte))).collect()),
+        }
+    }
+
+    pub fn write(self, samples: &[i16]) -> Vec<u8> {
+        match self {
+            Self::Pcm => samples
+                .iter()
+                .flat_map(|sample| sample.to_le_bytes())
+                .collect(),
+            Self::Ulaw => samples
+                .iter()
+                .map(|sample| g711::to_ulaw(*sample))
+                .collect(),
+            Self::Alaw => samples
+                .iter()
+                .map(|sample| g711::to_alaw(*sample))
+                .collect(),
+        }
+    }
+}
+
+/// Why an update is refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    pub code: &'static str,
+    pub message: String,
+}
+
+impl Refused {
+    fn value(message: String) -> Self {
+        Self {
+            code: "invalid_value",
+            message,
+        }
+    }
+}
+
+/// A session's settings.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    model: String,
+    instructions: String,
+    tools: Value,
+    tool_choice: Value,
+    max_output_tokens: Value,
+    pub aloud: bool,
+    pub format_in: Format,
+    pub format_out: Format,
+    /// As it was given; `null`: off.
+    transcription: Value,
+    noise_reduction: Value,
+    turn_detection: Value,
+    voice: Option<String>,
+    speed: f64,
+    /// Whether the client is told the words of turns.
+    pub transcribe: bool,
+    /// Turns are written down and not answered.
+    pub transcribe_only: bool,
+}
+
+impl Settings {
+    pub fn new(model: &str, voice: Option<String>) -> Self {
+        Self {
+            model: model.to_owned(),
+            instructions: String::new(),
+            tools: json!([]),
+            tool_choice: json!("auto"),
+            max_output_tokens: json!("inf"),
+            aloud: true,
+            format_in: Format::Pcm,
+            format_out: Format::Pcm,
+            transcription: json!({ "model": "griot", "language": null, "prompt": null }),
+            noise_reduction: Value::Null,
+            turn_detection: json!({
+                "type": "server_vad", "threshold": 0.5, "prefix_padding_ms": 300, "silence_duration_ms": 500,
+                "idle_timeout_ms": null, "create_response": true, "interrupt_response": true,
+            }),
+            voice,
+            speed: 1.0,
+            transcribe: true,
+            transcribe_only: false,
+        }
+    }
+
+    /// Whether the server finds the ends of turns.
+    pub fn detects(&self) -> bool {
+        !self.turn_detection.is_null()
+    }
+
+    /// These settings with what an update changes. What is absent stays, what is `null` is turned off.
+    pub fn updated(
+        &self,
+        session: &Value,
+        voices: &[String],
+        spoke: bool,
+    ) -> Result<Self, Refused> {
+        let mut new = self.clone();
+        match session["type"].as_str() {
+            Some("realtime") => new.transcribe_only = false,
+            Some("transcription") => new.transcribe_only = true,
+            Some(other) => {
+                return Err(Refused::value(format!(
+                    "a session is realtime or transcription, not {other:?}"
+                )));
+            }
+            None => {
+                return Err(Refused {
+                    code: "missing_required_parameter",
+                    message: "`session.type` is missing: `realtime` or `transcription`".to_owned(),
+                });
+            }
+        }
+        if let Some(text) = session["instructions"].as_str() {
+            text.clone_into(&mut new.instructions);
+        }
+        for (field, place) in [
+            ("tools", &mut new.tools),
+            ("tool_choice", &mut new.tool_choice),
+            ("max_output_tokens", &mut new.max_output_tokens),
+        ] {
+            if let Some(value) = session.get(field) {
+                *place = value.clone();
+            }
+        }
+        if let Some(modalities) = session.get("output_modalities") {
+            new.aloud = match modalities {
+                list if *list == json!(["audio"]) => true,
+                list if *list == json!(["text"]) => false,
+                _ => {
+                    return Err(Refused::value(
+                        "`output_modalities` is [\"audio\"] or [\"text\"]".to_owned(),
+                    ));
+                }
+            };
+        }
+        let (input, output) = (&session["audio"]["input"], &session["audio"]["output"]);
+        if let Some(format) = input.get("format").filter(|format| !format.is_null()) {
+            new.format_in = Format::parse(format)?;
+        }
+        if let Some(transcription) = input.get("transcription") {
+            new.transcribe = !transcription.is_null();
+            new.transcription = transcription.clone();
+        }
+        if let Some(reduction) = input.get("noise_reduction") {
+            new.noise_reduction = reduction.clone();
+        }
+        if let Some(detection) = input.get("turn_detection") {
+            new.turn_detection = self.detection(detection)?;
+        }
+        if let Some(format) = output.get("format").filter(|format| !format.is_null()) {
+            let format = Format::parse(format)?;
+            if spoke && format != self.format_out {
+                return Err(Refused::value(
+                    "the output format cannot change after the first sound".to_owned(),
+                ));
+            }
+            new.format_out = format;
+        }
+        if let Some(voice) = output.get("voice") {
+            // Voices that are not here are those of another server: the usual one stands in for them.
+            let name = voice.as_str().or(voice["id"].as_str());
+            let known = name.filter(|name| voices.iter().any(|voice| voice == name));
+            let chosen = known.map(str::to_owned).or_else(|| voices.first().cloned());
+            if spoke && chosen != self.voice {
+                return Err(Refused::value(
+                    "the voice cannot change after the first sound".to_owned(),
+                ));
+            }
+            new.voice = chosen;
+        }
+        if let Some(speed) = output.get("speed") {
+            new.speed = speed
+                .as_f64()
+                .filter(|speed| (0.25..=1.5).contains(speed))
+                .ok_or_else(|| Refused::value("`speed` is from 0.25 to 1.5".to_owned()))?;
+        }
+        Ok(new)
+    }
+
+    /// Turn detection, completed.
+    fn detection(&self, given: &Value) -> Result<Value, Refused> {
+        let or = |field: &str, usual: Value| match given.get(field) {
+            Some(value) => value.clone(),
+            None if self.turn_detection["type"] == given["type"]
+                && self.turn_detection.get(field).is_some() =>
+            {
+                self.turn_detection[field].clone()
+            }
+            None => usual,
+        };
+        let within = |field: &str, least: f64, most: f64, usual: f64| {
+            let value = or(field, json!(usual));
+            match value.as_f64() {
+                Some(number) if (least..=most).contains(&number) => Ok(value),
+                _ => Err(Refused::value(format!(
+                    "`{field}` is a number from {least} to {most}"
+                ))),
+            }
+        };
+        match given["type"].as_str() {
+            _ if given.is_null() => Ok(Value::Null),
+            Some("server_vad") => Ok(json!({
+                "type": "server_vad",
+                "threshold": within("threshold", 0.0, 1.0, 0.5)?,
+                "prefix_padding_ms": within("prefix_padding_ms", 0.0, 5000.0, 300.0)?,
+                "silence_duration_ms": within("silence_duration_ms", 100.0, 10_000.0, 500.0)?,
+                "idle_timeout_ms": or("idle_timeout_ms", Value::Null),
+                "create_response": or("create_response", json!(true)),
+                "interrupt_response": or("interrupt_response", json!(true)),
+            })),
+            Some("semantic_vad") => {
+                let eagerness = or("eagerness", json!("auto"));
+                if !["low", "medium", "high", "auto"]
+                    .iter()
+                    .any(|known| eagerness == *known)
+                {
+                    return Err(Refused::value(
+                        "`eagerness` is low, medium, high or auto".to_owned(),
+                    ));
+                }
+                Ok(json!({
+                    "type": "semantic_vad",
+                    "eagerness": eagerness,
+                    "create_response": or("create_response", json!(true)),
+                    "interrupt_response": or("interrupt_response", json!(true)),
+                }))
+            }
+            _ => Err(Refused::value(
+                "`turn_detection` is null, server_vad or semantic_vad".to_owned(),
+            )),
+        }
+    }
+
+    /// What the engine makes of them.
+    pub fn options(&self) -> Options {
+        let detection = &self.turn_detection;
+        let flag = |field: &str| detection[field].as_bool().unwrap_or(true);
+        let ms = |field: &str, usual: u64| detection[field].as_f64().map_or(usual, |ms| ms as u64);
+        let tuning = match detection["type"].as_str() {
+            Some("server_vad") => Tuning {
+                detection: Detection::Silence(ms("silence_duration_ms", 500)),
+                threshold: detection["threshold"].as_f64().unwrap_or(0.5).max(0.05) as f32,
+                preroll: ms("prefix_padding_ms", 300),
+                respond: flag("create_response"),
+                interruptible: flag("interrupt_response"),
+                ..Tuning::default()
+            },
+            Some(_) => {
+                let (factor, longest) = match detection["eagerness"].as_str() {
+                    Some("low") => (1.6, 8000),
+                    Some("high") => (0.7, 2000),
+                    _ => (1.0, 4000),
+                };
+                Tuning {
+                    detection: Detection::Judged(Patience { factor, longest }),
+                    respond: flag("create_response"),
+                    interruptible: flag("interrupt_response"),
+                    ..Tuning::default()
+                }
+            }
+            None => Tuning {
+                detection: Detection::Manual,
+                respond: false,
+                ..Tuning::default()
+            },
+        };
+        Options {
+            tuning: Tuning {
+                respond: tuning.respond && !self.transcribe_only,
+                ..tuning
+            },
+            // A collection is also a model, named `griot:COLLECTION`.
+            collection: self
+                .model
+                .strip_prefix("griot:")
+                .and_then(|name| name.parse().ok()),
+            conversation: None,
+            rate_in: self.format_in.rate(),
+            rate_out: self.format_out.rate(),
+            aloud: self.aloud && !self.transcribe_only,
+            voice: self.voice.clone(),
+            language: self.transcription["language"].as_str().map(str::to_owned),
+            speed: self.speed as f32,
+        }
+    }
+
+    /// The session object.
+    pub fn written(&self, id: &str) -> Value {
+        let input = json!({
+            "format": self.format_in.written(),
+            "transcription": self.transcription,
+            "noise_reduction": self.noise_reduction,
+            "turn_detection": self.turn_detection,
+        });
+        if self.transcribe_only {
+            return json!({
+                "type": "transcription", "object": "realtime.transcription_session", "id": format!("sess_{id}"),
+                "audio": { "input": input }, "include": null,
+            });
+        }
+        json!({
+            "type": "realtime", "object": "realtime.session", "id": format!("sess_{id}"), "model": self.model,
+            "output_modalities": [if self.aloud { "audio" } else { "text" }],
+            "instructions": self.instructions, "tools": self.tools, "tool_choice": self.tool_choice,
+            "max_output_tokens": self.max_output_tokens, "truncation": "auto", "tracing": null, "prompt": null,
+            "include": null,
+            "audio": {
+                "input": input,
+                "output": {
+                    "format": self.format_out.written(),
+                    "voice": self.voice.as_deref().unwrap_or("none"),
+                    "speed": self.speed,
+                },
+            },
+        })
+    }
+
+    /// A response object.
+    pub fn response(
+        &self,
+        id: &str,
+        aloud: bool,
+        status: &str,
+        details: Value,
+        output: Vec<Value>,
+    ) -> Value {
+        json!({
+            "object": "realtime.response", "id": id, "status": status, "status_details": details,
+            "output": output, "conversation_id": null,
+            "output_modalities": [if aloud { "audio" } else { "text" }],
+            "max_output_tokens": self.max_output_tokens,
+            "audio": { "output": {
+                "format": self.format_out.written(), "voice": self.voice.as_deref().unwrap_or("none"),
+            } },
+            "metadata": null, "usage": null,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn updates() {
+        let settings = Settings::new("griot:leases", Some("joe".to_owned()));
+        let voices = ["joe".to_owned(), "ann".to_owned()];
+        let with = |mut session: Value| {
+            session["type"] = json!("realtime");
+            settings.updated(&session, &voices, false)
+        };
+        let input = |input: Value| with(json!({ "audio": { "input": input } }));
+        assert_eq!(
+            settings.options().collection,
+            Some("leases".parse().unwrap())
+        );
+        let manual = input(json!({ "turn_detection": null })).unwrap();
+        assert_eq!(manual.options().tuning.detection, Detection::Manual);
+        assert!(!manual.detects() && !manual.options().tuning.respond);
+        let eager = input(json!({ "turn_detection": { "type": "semantic_vad", "eagerness": "high", "create_response": false } })).unwrap();
+        let Tuning {
+            detection, respond, ..
+        } = eager.options().tuning;
+        assert_eq!(
+            (detection, respond),
+            (
+                Detection::Judged(Patience {
+                    factor: 0.7,
+                    longest: 2000
+                }),
+                false
+            )
+        );
+        let quick = input(
+            json!({ "turn_detection": { "type": "server_vad", "silence_duration_ms": 200 } }),
+        )
+        .unwrap();
+        assert_eq!(quick.options().tuning.detection, Detection::Silence(200));
+        let phone = with(json!({ "audio": { "input": { "format": { "type": "audio/pcmu" } }, "output": { "format": { "type": "audio/pcma" }, "voice": "alloy", "speed": 1.5 } }, "output_modalities": ["text"] })).unwrap();
+        let options = phone.options();
+        assert_eq!(
+            (
+                options.rate_in,
+                options.rate_out,
+                options.aloud,
+                options.speed
+            ),
+            (8000, 8000, false, 1.5)
+        );
+        assert_eq!(
+            options.voice.as_deref(),
+            Some("joe"),
+            "a stranger's voice is ours"
+        );
+        assert!(!input(json!({ "transcription": null })).unwrap().transcribe);
+    }
+
+    #[test]
+    fn what_is_refused_changes_nothing() {
+        let settings = Settings::new("griot", Some("joe".to_owned()));
+        let voices = ["joe".to_owned(), "ann".to_owned()];
+        let check = |session: Value, code: &str| {
+            let refused = settings.updated(&session, &voices, true).unwrap_err();
+            assert_eq!(refused.code, code, "{session}");
+        };
+        check(json!({}), "missing_required_parameter");
+        check(json!({ "type": "song" }), "invalid_value");
+        for audio in [
+            json!({ "input": { "format": { "type": "audio/pcm", "rate": 16_000 } } }),
+            json!({ "input": { "format": { "type": "audio/mp3" } } }),
+            json!({ "input": { "turn_detection": { "type": "telepathy" } } }),
+            json!({ "input": { "turn_detection": { "type": "server_vad", "threshold": 7 } } }),
+            json!({ "input": { "turn_detection": { "type": "semantic_vad", "eagerness": "wild" } } }),
+            json!({ "output": { "speed": 9 } }),
+            json!({ "output": { "voice": "ann" } }),
+            json!({ "output": { "format": { "type": "audio/pcmu" } } }),
+        ] {
+            check(
+                json!({ "type": "realtime", "audio": audio }),
+                "invalid_value",
+            );
+        }
+        check(
+            json!({ "type": "realtime", "output_modalities": ["text", "audio"] }),
+            "invalid_value",
+        );
+    }
+
+    #[test]
+    fn sound_is_read_and_written() {
+        let samples = [0_i16, 1000, -1000];
+        for format in [Format::Pcm, Format::Ulaw, Format::Alaw] {
+            let back = format.read(&format.write(&samples)).unwrap();
+            for (sample, back) in samples.iter().zip(back) {
+                assert!(
+                    (f32::from(*sample) / 32768.0 - back).abs() < 0.002,
+                    "{format:?}"
+                );
+            }
+        }
+        assert_eq!(Format::Pcm.read(&[1, 2, 3]), None);
+    }
+}

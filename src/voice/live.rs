@@ -1,0 +1,446 @@
+//! One conversation as a task: it owns the machine and does what the machine wants done. Sound comes in and is
+//! cut into frames; calls of the models run beside it, each with its number, and are given up by being
+//! dropped; what is said goes out at the pace at which it is heard.
+//!
+//! It knows no socket and no wire format: both protocols drive it.
+
+mod answering;
+mod doing;
+mod io;
+mod trace;
+mod work;
+
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio::{
+    sync::mpsc,
+    task::JoinHandle,
+    time::{MissedTickBehavior, interval},
+};
+
+use super::{
+    engine::{Engine, Options},
+    hallucination::Hypothesis,
+    ring::Ring,
+    session::{Event, Frame, JobId, Ms, Part, ReplyId, Session, Tuning},
+};
+use crate::{
+    domain::{
+        Citation, Component, ConversationId, DocumentId, audio::LISTEN_RATE, resample::Resampler,
+    },
+    ports::{PortError, VoiceActivity, hearing::FRAME},
+};
+pub use io::{Input, Output};
+pub use trace::Timings;
+use trace::Trace;
+
+/// News of the models that were not taken yet, at most.
+const NEWS: usize = 64;
+/// Time goes on in such steps where no sound comes.
+const TICK: Duration = Duration::from_millis(20);
+/// A client that sends nothing for so long is taken to be silent.
+const STALL: Duration = Duration::from_millis(1000);
+/// Time that is made up at once, at most: what was not ticked was not waited for.
+const STEP: Ms = 100;
+
+/// What the work beside the machine tells it.
+enum News {
+    Words {
+        job: JobId,
+        result: Result<Hypothesis, PortError>,
+        cost: Duration,
+    },
+    Judged {
+        job: JobId,
+        result: Result<f32, PortError>,
+    },
+    Reply {
+        reply: ReplyId,
+        news: answering::News,
+    },
+    Filling(Vec<i16>),
+}
+
+/// A call that ends when it is not wanted any more.
+struct Call(JoinHandle<()>);
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// What the shell keeps of an answer in work.
+struct Answering {
+    _call: Call,
+    question: String,
+    sound: Vec<i16>,
+    citations: Vec<Citation>,
+    documents: Vec<DocumentId>,
+    degraded: Vec<Component>,
+}
+
+/// A turn that was answered, and what was heard of it: recorded once it cannot change any more.
+struct Heard {
+    reply: ReplyId,
+    question: String,
+    heard: String,
+    documents: Vec<DocumentId>,
+}
+
+/// One conversation.
+pub(super) struct Live {
+    engine: Arc<Engine>,
+    options: Options,
+    conversation: ConversationId,
+    session: Session,
+    ears: Option<Box<dyn VoiceActivity>>,
+    resampler: Resampler,
+    ring: Ring,
+    /// Samples that are no whole frame yet.
+    partial: Vec<f32>,
+    output: mpsc::Sender<Output>,
+    operator: Option<mpsc::Sender<Output>>,
+    news: mpsc::Sender<News>,
+    jobs: HashMap<JobId, Call>,
+    answers: HashMap<ReplyId, Answering>,
+    filling: Option<Vec<i16>>,
+    #[expect(dead_code, reason = "held, so that it ends with the conversation")]
+    filler: Option<Call>,
+    last: Option<Heard>,
+    said: Vec<(String, String)>,
+    sources: Vec<Citation>,
+    ducked: bool,
+    told: Vec<Component>,
+    trace: Trace,
+    /// When sound came last, and when time was made up for it last.
+    sound_at: Instant,
+    ticked_at: Instant,
+    /// The client does not read: the conversation ends.
+    unread: bool,
+}
+
+impl Live {
+    pub fn new(
+        engine: Arc<Engine>,
+        mut options: Options,
+        conversation: ConversationId,
+        ears: Option<Box<dyn VoiceActivity>>,
+        output: mpsc::Sender<Output>,
+    ) -> Self {
+        options.tuning.hears = ears.is_some();
+        options.aloud &= !engine.voices().is_empty();
+        // The channel of a conversation that has not begun to run.
+        let (news, _) = mpsc::channel(1);
+        let now = Instant::now();
+        Self {
+            session: Session::new(options.tuning),
+            resampler: Resampler::new(options.rate_in, LISTEN_RATE),
+            engine,
+            options,
+            conversation,
+            ears,
+            ring: Ring::default(),
+            partial: Vec::new(),
+            output,
+            operator: None,
+            news,
+            jobs: HashMap::new(),
+            answers: HashMap::new(),
+            filling: None,
+            filler: None,
+            last: None,
+            said: Vec::new(),
+            sources: Vec::new(),
+            ducked: false,
+            told: Vec::new(),
+            trace: Trace::default(),
+            sound_at: now,
+            ticked_at: now,
+            unread: false,
+        }
+    }
+
+    /// Runs until the client has left.
+    pub async fn run(mut self, mut input: mpsc::Receiver<Input>) {
+        metrics::gauge!("griot_voice_sessions").increment(1.0);
+        let _open = scopeguard();
+        let (news, mut told) = mpsc::channel(NEWS);
+        self.news = news;
+        self.prepare_filling();
+        let mut tick = interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        while !self.unread {
+            tokio::select! {
+                come = input.recv() => match come {
+                    Some(come) => self.take(come),
+                    None => break,
+                },
+                Some(news) = told.recv() => self.learn(news),
+                _ = tick.tick(), if self.session.is_at_work() || self.session.is_hearing() => {
+                    self.time_passes();
+                }
+                () = gone(self.operator.as_ref()), if self.operator.is_some() => self.hand_back(),
+            }
+        }
+        if self.unread {
+            tracing::info!("a client that did not read what was said was cut off");
+        }
+        if let Some(work) = self.settle() {
+            work.await;
+        }
+    }
+
+    fn take(&mut self, come: Input) {
+        match come {
+            Input::Sound(samples) => self.hear(&samples),
+            Input::Typed(text) => self.tell(Event::Typed(text)),
+            Input::Commit => self.tell(Event::Commit),
+            Input::Respond(question) => self.tell(Event::Respond(question)),
+            Input::Clear => self.tell(Event::Clear),
+            Input::Interrupt => self.tell(Event::Interrupt),
+            Input::Truncated { reply, heard } => self.tell(Event::Truncated { reply, heard }),
+            Input::Tuned(tuning) => {
+                let hears = self.ears.is_some();
+                self.options.tuning = Tuning { hears, ..*tuning };
+                self.tell(Event::Tuned(self.options.tuning));
+            }
+            Input::Changed(options) => {
+                if options.rate_in != self.options.rate_in {
+                    self.resampler = Resampler::new(options.rate_in, LISTEN_RATE);
+                }
+                let aloud = options.aloud && !self.engine.voices().is_empty();
+                let tuning = self.options.tuning;
+                self.options = Options {
+                    aloud,
+                    tuning,
+                    ..*options
+                };
+                self.prepare_filling();
+            }
+            Input::TakeOver(operator) => {
+                let so_far = Output::SoFar {
+                    turns: self.so_far(),
+                    sources: self.sources.clone(),
+                };
+                if operator.try_send(so_far).is_ok() {
+                    self.operator = Some(operator);
+                    self.tell(Event::TakenOver);
+                    self.send(Output::Handoff(true));
+                }
+            }
+            Input::Operator(samples) => {
+                if self.operator.is_some() {
+                    self.send(Output::Voice(samples));
+                }
+            }
+            Input::HandBack => self.hand_back(),
+        }
+    }
+
+    fn hand_back(&mut self) {
+        if self.operator.take().is_some() {
+            self.tell(Event::HandedBack);
+            self.send(Output::Handoff(false));
+        }
+    }
+
+    fn so_far(&self) -> Vec<(String, String)> {
+        let mut turns = self.said.clone();
+        if let Some(last) = &self.last {
+            turns.push((last.question.clone(), last.heard.clone()));
+        }
+        turns
+    }
+
+    /// Sound: into the ring, and frame after frame to the ears.
+    fn hear(&mut self, samples: &[f32]) {
+        self.sound_at = Instant::now();
+        if let Some(operator) = &self.operator {
+            let voice = crate::domain::audio::s16(samples).collect();
+            // Who listens too slowly misses a bit; the caller must not wait for them.
+            let _ = operator.try_send(Output::Voice(voice));
+        }
+        let samples = self.resampler.push(samples);
+        self.ring.push(&samples);
+        self.partial.extend(samples);
+        while self.partial.len() >= FRAME {
+            let frame: [f32; FRAME] = self.partial[..FRAME]
+                .try_into()
+                .expect("the length is checked");
+            self.partial.drain(..FRAME);
+            self.frame(&frame);
+        }
+    }
+
+    fn frame(&mut self, frame: &[f32; FRAME]) {
+        let Some(ears) = &mut self.ears else {
+            self.tell(Event::Passed(super::session::FRAME_MS));
+            return;
+        };
+        let speech = ears.probability(frame).unwrap_or_else(|error| {
+            tracing::debug!(%error, "a frame was not heard");
+            0.0
+        });
+        let power = frame.iter().map(|sample| sample * sample).sum::<f32>() / FRAME as f32;
+        let level = 10.0 * power.max(1e-9).log10();
+        self.tell(Event::Heard(Frame { speech, level }));
+    }
+
+    /// No sound has come for a while, but something is being said or awaited.
+    fn time_passes(&mut self) {
+        let since = std::mem::replace(&mut self.ticked_at, Instant::now());
+        let quiet = self.sound_at.elapsed();
+        if quiet < TICK * 3 {
+            return;
+        }
+        let passed = (since.elapsed().as_millis() as Ms).min(STEP);
+        if quiet >= STALL && self.ears.is_some() && self.session.is_hearing() {
+            // Whoever sends nothing more says nothing more.
+            self.fill(passed);
+        } else if self.session.is_at_work() && passed > 0 {
+            self.ring.push(&vec![0.0; passed as usize * 16]);
+            self.tell(Event::Passed(passed));
+        }
+    }
+
+    fn fill(&mut self, silence: Ms) {
+        let samples = vec![0.0; silence as usize * 16];
+        self.ring.push(&samples);
+        self.partial.extend(samples);
+        while self.partial.len() >= FRAME {
+            let frame: [f32; FRAME] = self.partial[..FRAME]
+                .try_into()
+                .expect("the length is checked");
+            self.partial.drain(..FRAME);
+            self.frame(&frame);
+        }
+    }
+
+    /// What the work beside us has brought.
+    fn learn(&mut self, news: News) {
+        match news {
+            News::Words { job, result, cost } => {
+                self.jobs.remove(&job);
+                match result {
+                    Ok(hypothesis) => {
+                        self.trace.words();
+                        self.tell(Event::Transcribed {
+                            job,
+                            hypothesis,
+                            cost: cost.as_millis() as Ms,
+                        });
+                    }
+                    Err(error) => {
+                        self.lacking(&error);
+                        self.tell(Event::TranscriptionFailed { job });
+                    }
+                }
+            }
+            News::Judged { job, result } => {
+                self.jobs.remove(&job);
+                match result {
+                    Ok(over) => self.tell(Event::Judged { job, over }),
+                    Err(error) => tracing::debug!(%error, "nobody judges whether the turn is over"),
+                }
+            }
+            News::Reply { reply, news } => self.reply(reply, news),
+            News::Filling(sound) => self.filling = Some(sound),
+        }
+    }
+
+    fn reply(&mut self, reply: ReplyId, news: answering::News) {
+        let rate = self.options.rate_out;
+        let Some(answering) = self.answers.get_mut(&reply) else {
+            return;
+        };
+        let part = match news {
+            answering::News::Mark(mark) => {
+                self.trace.mark(reply, mark);
+                return;
+            }
+            answering::News::Citation(citation) => {
+                answering.citations.push(citation);
+                Part::Citation(answering.citations.len() as u32 - 1)
+            }
+            answering::News::Clause { text, sound } => {
+                let length = sound.len() as u64 * 1000 / u64::from(rate);
+                answering.sound.extend(sound);
+                Part::Clause {
+                    text,
+                    sound: length,
+                }
+            }
+            answering::News::Lacking(error) => {
+                self.lacking(&error);
+                return;
+            }
+            answering::News::Done {
+                documents,
+                degraded,
+            } => {
+                answering.documents = documents;
+                answering.degraded = degraded;
+                Part::Done
+            }
+            answering::News::Failed(error) => {
+                tracing::warn!(%error, "an answer broke off");
+                Part::Failed
+            }
+        };
+        self.tell(Event::Reply { reply, part });
+    }
+
+    /// A part is missing: told once.
+    fn lacking(&mut self, error: &PortError) {
+        let component = error.component();
+        tracing::debug!(%component, %error, "a conversation goes on without a part");
+        if matches!(error, PortError::Refused { .. }) || self.told.contains(&component) {
+            return;
+        }
+        self.told.push(component);
+        self.send(Output::Degraded(vec![component]));
+    }
+
+    fn tell(&mut self, event: Event) {
+        for effect in self.session.on(event) {
+            self.act(effect);
+        }
+    }
+
+    fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) -> Call {
+        Call(self.engine.parts.tracker.spawn(work))
+    }
+
+    fn send(&mut self, output: Output) {
+        if let Some(operator) = &self.operator {
+            let _ = operator.try_send(output.clone());
+        }
+        if self.output.try_send(output).is_err() {
+            self.unread = true;
+        }
+    }
+}
+
+/// Returns when the one who took over has left.
+async fn gone(operator: Option<&mpsc::Sender<Output>>) {
+    match operator {
+        Some(operator) => operator.closed().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Counts the conversation as over, however its task ends.
+fn scopeguard() -> impl Drop {
+    struct Open;
+    impl Drop for Open {
+        fn drop(&mut self) {
+            metrics::gauge!("griot_voice_sessions").decrement(1.0);
+        }
+    }
+    Open
+}

@@ -1,0 +1,217 @@
+//! The work on one answer: what the answer engine writes, cut into clauses, each spoken while the next is
+//! written. Dropping it ends all of it, down to the workers.
+
+use std::sync::Arc;
+
+use futures::StreamExt;
+use tokio::sync::mpsc;
+
+use super::super::{
+    clauses::Clauses,
+    engine::Engine,
+    session::ReplyId,
+    speakable::{can_be_heard, speakable},
+    words::{fold, likeness},
+};
+use super::trace::Mark;
+use crate::{
+    answer::{AnswerError, AnswerEvent, Ask},
+    domain::{
+        Citation, Collection, Component, ConversationId, DocumentId, Question, audio::s16,
+        resample::resampled,
+    },
+    ports::{Clause, PortError, Synthesizer},
+};
+
+/// Clauses written and not spoken yet, at most: the model does not run ahead of the voice.
+const AHEAD: usize = 2;
+/// A quotation longer than this is not read out before the answer.
+const QUOTE_WORDS: usize = 40;
+/// A quotation this likely to answer is said at once.
+const SURE: f32 = 0.5;
+/// An answer made of the quotation's words to this degree says nothing new.
+const REPEATS: f32 = 0.6;
+/// Characters of a question; longer ones are cut by their askers.
+const QUESTION_CHARS: usize = 4000;
+
+/// What the work tells.
+pub(super) enum News {
+    Mark(Mark),
+    Citation(Citation),
+    Clause {
+        text: String,
+        sound: Vec<i16>,
+    },
+    /// A part that speaking needs is missing; the answer goes on in writing.
+    Lacking(PortError),
+    Done {
+        documents: Vec<DocumentId>,
+        degraded: Vec<Component>,
+    },
+    Failed(AnswerError),
+}
+
+/// How clauses are spoken.
+#[derive(Clone)]
+pub(super) struct Speaking {
+    pub synthesizer: Arc<dyn Synthesizer>,
+    pub voice: Option<String>,
+    pub language: Option<String>,
+    pub speed: f32,
+    pub rate: u32,
+}
+
+impl Speaking {
+    /// The sound of a text at the client's rate, whole milliseconds of it.
+    pub async fn say(&self, text: &str) -> Result<Vec<i16>, PortError> {
+        let text = speakable(text, self.language.as_deref().unwrap_or("en"));
+        if !can_be_heard(&text) {
+            return Ok(Vec::new());
+        }
+        let pcm = self
+            .synthesizer
+            .speak(Clause {
+                text,
+                voice: self.voice.clone(),
+                language: self.language.clone(),
+                speed: self.speed,
+            })
+            .await?;
+        if pcm.rate == 0 {
+            return Ok(Vec::new());
+        }
+        let samples = resampled(&pcm.samples, pcm.rate, self.rate);
+        let mut samples: Vec<i16> = s16(&samples).collect();
+        let per_ms = self.rate as usize / 1000;
+        samples.resize(samples.len().next_multiple_of(per_ms), 0);
+        Ok(samples)
+    }
+}
+
+/// An answer to be made.
+pub(super) struct Asked {
+    pub engine: Arc<Engine>,
+    pub reply: ReplyId,
+    pub question: String,
+    pub collection: Option<Collection>,
+    pub conversation: ConversationId,
+    /// `None`: in writing.
+    pub speaking: Option<Speaking>,
+    pub news: mpsc::Sender<super::News>,
+}
+
+impl Asked {
+    pub async fn run(self) {
+        let (clauses, mut written) = mpsc::channel::<String>(AHEAD);
+        let writing = self.write(clauses);
+        let saying = async {
+            let mut first = true;
+            while let Some(text) = written.recv().await {
+                let sound = match &self.speaking {
+                    None => Vec::new(),
+                    Some(speaking) => match speaking.say(&text).await {
+                        Ok(sound) => sound,
+                        Err(error) => {
+                            self.tell(News::Lacking(error)).await;
+                            Vec::new()
+                        }
+                    },
+                };
+                if std::mem::take(&mut first) {
+                    self.tell(News::Mark(Mark::Spoken)).await;
+                }
+                self.tell(News::Clause { text, sound }).await;
+            }
+        };
+        let (end, ()) = tokio::join!(writing, saying);
+        self.tell(match end {
+            Ok((documents, degraded)) => News::Done {
+                documents,
+                degraded,
+            },
+            Err(error) => News::Failed(error),
+        })
+        .await;
+    }
+
+    async fn write(
+        &self,
+        clauses: mpsc::Sender<String>,
+    ) -> Result<(Vec<DocumentId>, Vec<Component>), AnswerError> {
+        let question: String = self.question.chars().take(QUESTION_CHARS).collect();
+        let Ok(question) = Question::parse(&question, QUESTION_CHARS) else {
+            return Ok((Vec::new(), Vec::new()));
+        };
+        let parts = &self.engine.parts;
+        let mut events = parts.answerer.ask_aloud(Ask {
+            question,
+            collection: self.collection.clone(),
+            conversation: Some(self.conversation),
+            top_k: None,
+        });
+        let mut splitter = Clauses::default();
+        let mut quoted: Option<String> = None;
+        let (mut begun, mut text) = (false, String::new());
+        while let Some(event) = events.next().await {
+            match event? {
+                AnswerEvent::Evidence(_) => self.tell(News::Mark(Mark::Evidence)).await,
+                AnswerEvent::Citation(citation) => {
+                    let short = fold(&citation.quote).len() <= QUOTE_WORDS;
+                    let sure = citation.score >= SURE && parts.quote_first && quoted.is_none();
+                    let words = format!("“{}” [{}] ", citation.quote, citation.n);
+                    let quote = citation.quote.clone();
+                    self.tell(News::Citation(citation)).await;
+                    if short && sure && !begun {
+                        self.tell(News::Mark(Mark::Clause)).await;
+                        // Whoever is not there to hear it has ended the work already.
+                        let _ = clauses.send(words).await;
+                        quoted = Some(quote);
+                    }
+                }
+                AnswerEvent::Delta(delta) => {
+                    if !std::mem::replace(&mut begun, true) {
+                        self.tell(News::Mark(Mark::Token)).await;
+                    }
+                    text.push_str(&delta);
+                    if quoted.is_none() {
+                        for clause in splitter.feed(&delta) {
+                            self.tell(News::Mark(Mark::Clause)).await;
+                            let _ = clauses.send(clause).await;
+                        }
+                    }
+                }
+                AnswerEvent::Done(answer) => {
+                    match &quoted {
+                        // The quotation was said; what the model adds is said only if it is more.
+                        Some(quote) => {
+                            if likeness(&fold(&text), &fold(quote)) < REPEATS
+                                && text.contains(' ')
+                                && !text.contains(quote.as_str())
+                            {
+                                let _ = clauses.send(text).await;
+                            }
+                        }
+                        None => {
+                            if let Some(rest) = splitter.finish() {
+                                self.tell(News::Mark(Mark::Clause)).await;
+                                let _ = clauses.send(rest).await;
+                            }
+                        }
+                    }
+                    let documents = answer
+                        .evidence
+                        .iter()
+                        .map(|item| item.document_id)
+                        .collect();
+                    return Ok((documents, answer.degraded));
+                }
+            }
+        }
+        Err(AnswerError::Stopping)
+    }
+
+    async fn tell(&self, news: News) {
+        let reply = self.reply;
+        let _ = self.news.send(super::News::Reply { reply, news }).await;
+    }
+}

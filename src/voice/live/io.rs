@@ -1,0 +1,110 @@
+//! What comes into a conversation and what goes out, whatever the wire.
+
+use tokio::sync::mpsc;
+
+use super::{
+    super::{
+        engine::Options,
+        session::{Dismissal, End, Ms, Refusal, ReplyId, Tuning, TurnId, Word},
+    },
+    trace::Timings,
+};
+use crate::domain::{Citation, Component};
+
+/// What comes in.
+#[derive(Debug)]
+pub enum Input {
+    /// Sound, at the rate of the options.
+    Sound(Vec<f32>),
+    Typed(String),
+    Commit,
+    Respond(Option<String>),
+    Clear,
+    Interrupt,
+    Truncated {
+        reply: ReplyId,
+        heard: Ms,
+    },
+    Tuned(Box<Tuning>),
+    /// Voice, language, speed and rates from now on; what belongs to the beginning stays.
+    Changed(Box<Options>),
+    /// Somebody takes the conversation over, and is told of it.
+    TakeOver(mpsc::Sender<Output>),
+    /// Their voice, at the rate that the client hears.
+    Operator(Vec<i16>),
+    HandBack,
+}
+
+/// What goes out.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Output {
+    State(Word),
+    SpeechStarted {
+        turn: TurnId,
+        at: Ms,
+    },
+    SpeechStopped {
+        turn: TurnId,
+        at: Ms,
+    },
+    Committed {
+        turn: TurnId,
+    },
+    /// Words to append.
+    Caption {
+        turn: TurnId,
+        text: String,
+    },
+    Transcript {
+        turn: TurnId,
+        text: String,
+        seconds: f32,
+    },
+    Dismissed {
+        turn: TurnId,
+        why: Dismissal,
+    },
+    Began {
+        reply: ReplyId,
+        turn: TurnId,
+    },
+    Said {
+        reply: ReplyId,
+        text: String,
+    },
+    Cited {
+        reply: ReplyId,
+        citation: Box<Citation>,
+    },
+    Sound {
+        reply: ReplyId,
+        samples: Vec<i16>,
+    },
+    Duck(bool),
+    Flushed {
+        reply: ReplyId,
+    },
+    Ended {
+        reply: ReplyId,
+        turn: TurnId,
+        end: End,
+        heard: String,
+        heard_ms: Ms,
+        timings: Timings,
+    },
+    Corrected {
+        reply: ReplyId,
+        heard_ms: Ms,
+    },
+    Degraded(Vec<Component>),
+    Refused(Refusal),
+    /// Somebody speaks for us, or does no more.
+    Handoff(bool),
+    /// For who took over: what was said so far, and out of which documents.
+    SoFar {
+        turns: Vec<(String, String)>,
+        sources: Vec<Citation>,
+    },
+    /// For them: the caller's voice at 16 kHz; for the caller: theirs.
+    Voice(Vec<i16>),
+}
