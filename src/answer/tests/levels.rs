@@ -95,7 +95,7 @@ async fn stopping_ends_answers_in_work() {
     world.cancel.cancel();
     assert!(matches!(
         events.next().await,
-        Some(Err(super::AnswerError::Stopping))
+        Some(Err(super::super::AnswerError::Stopping))
     ));
     assert!(events.next().await.is_none());
 }

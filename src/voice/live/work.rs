@@ -7,7 +7,7 @@ use super::{
         hallucination::Hypothesis,
         session::{Event, JobId, Ms, Part, ReplyId},
     },
-    Answering, Call, Live, News,
+    Answering, Live, News,
     answering::{Asked, Speaking},
 };
 use crate::ports::{Purpose, Utterance};
