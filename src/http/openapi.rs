@@ -141,9 +141,11 @@ fn add_problem(operation: &mut Operation, code: Code) {
             .content
             .entry("application/problem+json".to_owned())
             .or_insert_with(|| {
-                ContentBuilder::new()
-                    .schema(Some(Ref::from_schema_name("Problem")))
-                    .build()
+                RefOr::T(
+                    ContentBuilder::new()
+                        .schema(Some(Ref::from_schema_name("Problem")))
+                        .build(),
+                )
             });
         if !response.description.is_empty() {
             response.description.push_str("; ");

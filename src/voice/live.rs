@@ -109,7 +109,6 @@ pub(super) struct Live {
     jobs: HashMap<JobId, Call>,
     answers: HashMap<ReplyId, Answering>,
     filling: Option<Vec<i16>>,
-    #[expect(dead_code, reason = "held, so that it ends with the conversation")]
     filler: Option<Call>,
     last: Option<Heard>,
     said: Vec<(String, String)>,

@@ -25,7 +25,7 @@ use griot::{
     },
     shutdown::{DRAIN, Shutdown},
     telemetry,
-    voice::{Engine, EngineParts, recording::child::Decoder},
+    voice::{Engine as Conversations, EngineParts, recording::child::Decoder},
 };
 use reqwest::{Method, StatusCode, header::HeaderMap, multipart};
 use serde_json::{Value, json};
@@ -89,7 +89,7 @@ pub struct TestApp {
     #[allow(dead_code, reason = "read by tests/api, not by tests/cli")]
     pub voice: Arc<ToneVoice>,
     #[allow(dead_code, reason = "read by tests/api, not by tests/cli")]
-    pub conversations: Arc<Engine>,
+    pub conversations: Arc<Conversations>,
     #[allow(dead_code, reason = "read by tests/api, not by tests/cli")]
     pub generations: Arc<MemoryGenerations>,
     #[allow(dead_code, reason = "read by tests/cli, which shares this file")]
@@ -222,7 +222,7 @@ impl TestApp {
             hearing,
             turn_end: Arc::new(ScriptedTurnEnd::new(0.9)),
         };
-        let conversations = Engine::new(EngineParts {
+        let conversations = Conversations::new(EngineParts {
             answerer: Arc::clone(&answerer),
             engines: engines.clone(),
             sessions: settings.conversations,
