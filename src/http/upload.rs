@@ -4,13 +4,17 @@
 //! thereby acknowledged) before the last field was read. A client that leaves in between drops the
 //! begun uploads, and with them their temporary files.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    future::poll_fn,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::{Context, Poll},
 };
 
 use axum::{
-    body::{Body, Bytes},
+    body::{Body, BodyDataStream, Bytes},
     extract::{
         FromRequest, Multipart, Request, State as Shared,
         multipart::{Field, MultipartError},
@@ -18,7 +22,7 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use futures::{StreamExt, TryStreamExt};
+use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::{Map, Value};
 
 use super::{
@@ -47,20 +51,18 @@ const MAX_BETWEEN_PARTS: u64 = 1024 * 1024;
     request_body(content = wire::Upload, content_type = "multipart/form-data"),
     responses((status = 202, description = "Stored durably; they are processed in their turn", body = wire::AcceptedList)))]
 pub async fn upload(Shared(state): Shared<State>, request: Request) -> Result<Response, Problem> {
-    let (mut form, between_parts) = bounded_form(request).await?;
+    let (mut form, between_parts, body) = bounded_form(request).await?;
     let taken = take_form(&state, &mut form, &between_parts).await;
+    drop(form);
+    // A client that is still sending when the connection is closed sees that, and not the answer that says
+    // why (a full disk, say). Bounded as any upload is, in bytes and in time.
+    while let Some(Ok(_)) = poll_fn(|context| body.poll(context)).await {}
     let Form {
         uploads,
         collection,
         metadata,
         unlock,
-    } = match taken {
-        Ok(form) => form,
-        Err(problem) => {
-            drain(&mut form, &between_parts).await;
-            return Err(problem);
-        }
-    };
+    } = taken?;
     let mut documents = Vec::with_capacity(uploads.len());
     for mut upload in uploads {
         // When one fails the ones before it stay: sending all again is safe, the same bytes are one
@@ -151,20 +153,19 @@ async fn take_form(
     })
 }
 
-/// Reads a refused form to its end. A client that is still sending when the connection is closed sees
-/// that, and not the answer that says why (a full disk, say). Bounded as any upload is, in bytes and in
-/// time.
-async fn drain(form: &mut Multipart, between_parts: &AtomicU64) {
-    between_parts.store(0, Ordering::Relaxed);
-    while let Ok(Some(mut field)) = form.next_field().await {
-        while let Ok(Some(_)) = field.chunk().await {
-            between_parts.store(0, Ordering::Relaxed);
-        }
+/// A request's body, which the form reads first, and then whoever reads what the form has left.
+#[derive(Clone)]
+struct Shareable(Arc<Mutex<BodyDataStream>>);
+
+impl Shareable {
+    fn poll(&self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, axum::Error>>> {
+        let mut body = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        body.poll_next_unpin(context)
     }
 }
 
-/// The form, and the counter of bytes that arrived since it was last set to zero.
-async fn bounded_form(request: Request) -> Result<(Multipart, Arc<AtomicU64>), Problem> {
+/// The form, the counter of bytes that arrived since it was last set to zero, and the body they come from.
+async fn bounded_form(request: Request) -> Result<(Multipart, Arc<AtomicU64>, Shareable), Problem> {
     let is_form = request
         .headers()
         .get(axum::http::header::CONTENT_TYPE)
@@ -182,9 +183,13 @@ async fn bounded_form(request: Request) -> Result<(Multipart, Arc<AtomicU64>), P
     }
     let counter = Arc::new(AtomicU64::new(0));
     let counted = Arc::clone(&counter);
-    let request = request.map(|body| {
+    let (head, body) = request.into_parts();
+    let body = Shareable(Arc::new(Mutex::new(body.into_data_stream())));
+    let read = body.clone();
+    let request = Request::from_parts(
+        head,
         Body::from_stream(
-            body.into_data_stream()
+            stream::poll_fn(move |context| read.poll(context))
                 .map_err(axum::BoxError::from)
                 .and_then(move |bytes: Bytes| {
                     let before = counted.fetch_add(bytes.len() as u64, Ordering::Relaxed);
@@ -194,12 +199,12 @@ async fn bounded_form(request: Request) -> Result<(Multipart, Arc<AtomicU64>), P
                         Ok(bytes)
                     })
                 }),
-        )
-    });
+        ),
+    );
     let form = Multipart::from_request(request, &())
         .await
         .map_err(|rejection| Problem::new(Code::Malformed, rejection.body_text()))?;
-    Ok((form, counter))
+    Ok((form, counter, body))
 }
 
 /// Streams one file to the library.
