@@ -3,6 +3,7 @@
 //! [`Library`] is the service. [`extract`] reads file formats, in the limited child process of [`jail`]
 //! only. Not known here: HTTP, who answers questions, and which store and embedder there are.
 
+mod background;
 pub mod chunk;
 pub mod extract;
 mod folder;

@@ -34,7 +34,7 @@ use tokio::{
 };
 
 pub use child::child_main;
-pub use confine::confine;
+pub use confine::{NICENESS, confine};
 pub(super) use pictures::Wanted;
 pub use pictures::{NotRecognised, Recognizer};
 

@@ -24,7 +24,7 @@ use super::system_calls;
 const STACK_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Behind questions that are being answered, which matter more than documents that wait.
-pub(super) const NICENESS: i32 = 10;
+pub const NICENESS: i32 = 10;
 
 /// Applies all of it. Gives a note for each protection this system does not have.
 pub fn confine(memory_bytes: u64, cpu_s: u64) -> Vec<String> {

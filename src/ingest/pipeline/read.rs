@@ -11,6 +11,7 @@ use crate::{
     domain::{Document, DocumentId, Failure, FailureCode, Fingerprint, Stage, Status, bm25::Bm25},
     failpoints::{Point, reach},
     ingest::{
+        background,
         chunk::{ChunkSize, Chunker},
         extract::{ExtractError, Extracted, Progress},
         originals::Unopened,
@@ -265,7 +266,7 @@ async fn cut(
     let epoch = chunker.epoch();
     let revision = document.revision + 1;
     let name = document.name.clone();
-    let cutting = tokio::task::spawn_blocking(move || {
+    let cutting = background::run(move || {
         let chunks = chunker.chunks(id, revision, &name, &extracted);
         let words = Bm25::default();
         let (sparse, embedded) = chunks
