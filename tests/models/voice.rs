@@ -11,9 +11,7 @@ use griot::{
     adapters::{hearing::LocalHearing, speech::LocalSpeech, whisper::Whisper},
     domain::{Component, audio::LISTEN_RATE, resample::resampled},
     health::{Board, ChildSpec, ComponentState, Supervisor},
-    ports::{
-        Clause, Engines, Hearing, Synthesizer, Transcriber, TurnEnd, Utterance, hearing::FRAME,
-    },
+    ports::{Clause, Engines, Utterance, hearing::FRAME},
     voice::{
         recording::{Options, Sound, child::Decoder, write_down},
         speakable::speakable,
@@ -75,9 +73,9 @@ impl Voice {
     }
 
     async fn write_down(&self, sound: Sound) -> String {
-        let written = write_down(&self.engines, &Arc::new(sound), &Options::default(), |_| {
-            true
-        });
+        let sound = Arc::new(sound);
+        let options = Options::default();
+        let written = write_down(&self.engines, &sound, &options, |_| true);
         written.await.unwrap().text()
     }
 
