@@ -215,8 +215,8 @@ impl Live {
                 let aloud = options.aloud && !self.engine.voices().is_empty();
                 let tuning = self.options.tuning;
                 self.options = Options {
-                    aloud,
                     tuning,
+                    aloud,
                     ..*options
                 };
                 self.prepare_filling();

@@ -181,7 +181,7 @@ impl Client {
                 start.sample_rate
             ));
         }
-        if !RATES.contains(&rate_out) || rate_out % 1000 != 0 {
+        if !RATES.contains(&rate_out) || !rate_out.is_multiple_of(1000) {
             return Err(format!(
                 "`sample_rate_out` is {rate_out}; use 8000, 16000, 24000 or 48000"
             ));

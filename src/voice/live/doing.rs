@@ -173,7 +173,7 @@ impl Live {
         let last = self.last.take()?;
         self.said.push((last.question.clone(), last.heard.clone()));
         let (answerer, conversation) = (Arc::clone(&self.engine.parts.answerer), self.conversation);
-        (!last.heard.is_empty()).then(|| async move {
+        (!last.heard.is_empty()).then_some(async move {
             answerer
                 .heard(conversation, last.question, last.heard, last.documents)
                 .await;

@@ -73,10 +73,7 @@ pub fn read(item: &Value) -> Result<Value, String> {
         if !["user", "assistant", "system"].contains(&role) {
             return Err("`item.role` is user, assistant or system".to_owned());
         }
-        if !item["content"]
-            .as_array()
-            .is_some_and(|content| !content.is_empty())
-        {
+        if item["content"].as_array().is_none_or(Vec::is_empty) {
             return Err("`item.content` is a list of parts".to_owned());
         }
     }

@@ -54,7 +54,7 @@ impl Format {
     pub fn read(self, bytes: &[u8]) -> Option<Vec<f32>> {
         let f = |sample: i16| f32::from(sample) / 32768.0;
         match self {
-            Self::Pcm if bytes.len() % 2 != 0 => None,
+            Self::Pcm if !bytes.len().is_multiple_of(2) => None,
             Self::Pcm => Some(
                 bytes
                     .chunks_exact(2)
