@@ -8,6 +8,7 @@ mod extract;
 mod guard;
 mod health;
 mod knowledge;
+mod linger;
 mod local;
 mod metrics;
 mod openapi;
@@ -279,6 +280,10 @@ pub fn router(state: State) -> Router {
         .layer(middleware::from_fn_with_state(
             state.0.guard.clone(),
             guard::check,
+        ))
+        .layer(middleware::from_fn_with_state(
+            state.clone(),
+            linger::linger,
         ))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn(metrics::count))

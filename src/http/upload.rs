@@ -4,17 +4,13 @@
 //! thereby acknowledged) before the last field was read. A client that leaves in between drops the
 //! begun uploads, and with them their temporary files.
 
-use std::{
-    future::poll_fn,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
-    task::{Context, Poll},
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
 };
 
 use axum::{
-    body::{Body, BodyDataStream, Bytes},
+    body::{Body, Bytes},
     extract::{
         FromRequest, Multipart, Request, State as Shared,
         multipart::{Field, MultipartError},
@@ -22,7 +18,7 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{StreamExt, TryStreamExt};
 use serde_json::{Map, Value};
 
 use super::{
@@ -51,18 +47,13 @@ const MAX_BETWEEN_PARTS: u64 = 1024 * 1024;
     request_body(content = wire::Upload, content_type = "multipart/form-data"),
     responses((status = 202, description = "Stored durably; they are processed in their turn", body = wire::AcceptedList)))]
 pub async fn upload(Shared(state): Shared<State>, request: Request) -> Result<Response, Problem> {
-    let (mut form, between_parts, body) = bounded_form(request).await?;
-    let taken = take_form(&state, &mut form, &between_parts).await;
-    drop(form);
-    // A client that is still sending when the connection is closed sees that, and not the answer that says
-    // why (a full disk, say). Bounded as any upload is, in bytes and in time.
-    while let Some(Ok(_)) = poll_fn(|context| body.poll(context)).await {}
+    let (mut form, between_parts) = bounded_form(request).await?;
     let Form {
         uploads,
         collection,
         metadata,
         unlock,
-    } = taken?;
+    } = take_form(&state, &mut form, &between_parts).await?;
     let mut documents = Vec::with_capacity(uploads.len());
     for mut upload in uploads {
         // When one fails the ones before it stay: sending all again is safe, the same bytes are one
@@ -153,19 +144,8 @@ async fn take_form(
     })
 }
 
-/// A request's body, which the form reads first, and then whoever reads what the form has left.
-#[derive(Clone)]
-struct Shareable(Arc<Mutex<BodyDataStream>>);
-
-impl Shareable {
-    fn poll(&self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, axum::Error>>> {
-        let mut body = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        body.poll_next_unpin(context)
-    }
-}
-
-/// The form, the counter of bytes that arrived since it was last set to zero, and the body they come from.
-async fn bounded_form(request: Request) -> Result<(Multipart, Arc<AtomicU64>, Shareable), Problem> {
+/// The form, and the counter of bytes that arrived since it was last set to zero.
+async fn bounded_form(request: Request) -> Result<(Multipart, Arc<AtomicU64>), Problem> {
     let is_form = request
         .headers()
         .get(axum::http::header::CONTENT_TYPE)
@@ -183,13 +163,9 @@ async fn bounded_form(request: Request) -> Result<(Multipart, Arc<AtomicU64>, Sh
     }
     let counter = Arc::new(AtomicU64::new(0));
     let counted = Arc::clone(&counter);
-    let (head, body) = request.into_parts();
-    let body = Shareable(Arc::new(Mutex::new(body.into_data_stream())));
-    let read = body.clone();
-    let request = Request::from_parts(
-        head,
+    let request = request.map(|body| {
         Body::from_stream(
-            stream::poll_fn(move |context| read.poll(context))
+            body.into_data_stream()
                 .map_err(axum::BoxError::from)
                 .and_then(move |bytes: Bytes| {
                     let before = counted.fetch_add(bytes.len() as u64, Ordering::Relaxed);
@@ -199,12 +175,12 @@ async fn bounded_form(request: Request) -> Result<(Multipart, Arc<AtomicU64>, Sh
                         Ok(bytes)
                     })
                 }),
-        ),
-    );
+        )
+    });
     let form = Multipart::from_request(request, &())
         .await
         .map_err(|rejection| Problem::new(Code::Malformed, rejection.body_text()))?;
-    Ok((form, counter, body))
+    Ok((form, counter))
 }
 
 /// Streams one file to the library.

@@ -2,7 +2,10 @@
 
 use std::fmt::Write;
 
-use griot::{config::ServerConfig, ports::fakes::Trouble};
+use griot::{
+    config::{IngestConfig, ServerConfig},
+    ports::fakes::Trouble,
+};
 use reqwest::Method;
 use serde_json::json;
 
@@ -249,4 +252,36 @@ async fn a_stalled_body_is_given_up() {
         answer.contains("urn:griot:problem:request-timed-out"),
         "{answer}"
     );
+}
+
+/// A form of eight megabytes, more than a connection that nobody reads takes in.
+fn large_form(more: &str) -> Vec<u8> {
+    let name = "content-disposition: form-data; name=\"file\"; filename=\"a.txt\"";
+    let file = "Rent is due. ".repeat(640_000);
+    let body = format!("--b\r\n{name}\r\n\r\n{file}\r\n--b--\r\n");
+    let head = format!(
+        "POST /api/knowledge/upload HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{more}\
+         content-type: multipart/form-data; boundary=b\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    [head, body].concat().into_bytes()
+}
+
+#[tokio::test]
+async fn who_is_refused_while_sending_can_send_all_of_it_and_read_why() {
+    let full = IngestConfig {
+        keep_free_mib: 1 << 20,
+        ..IngestConfig::default()
+    };
+    let app = TestApp::with(Settings {
+        ingest: full,
+        ..Settings::default()
+    })
+    .await;
+    let refused = app.raw(&large_form("")).await;
+    assert!(refused.starts_with("HTTP/1.1 507"), "{refused}");
+    let refused = app
+        .raw(&large_form("origin: http://elsewhere.example\r\n"))
+        .await;
+    assert!(refused.starts_with("HTTP/1.1 403"), "{refused}");
 }
