@@ -83,6 +83,13 @@ impl Daemon {
         fs::read_to_string(self.home.path().join("log")).unwrap_or_default()
     }
 
+    /// Memory of its own in bytes: resident, less the pages of mapped files (the index, the weights), which
+    /// are the kernel's cache and given back whenever somebody needs them.
+    pub fn memory(&self) -> u64 {
+        let bytes = |name| status_bytes(&proc(self.pid()), name).unwrap_or(0);
+        bytes("RssAnon") + bytes("RssShmem")
+    }
+
     /// Resident memory in bytes.
     pub fn resident(&self) -> u64 {
         status_bytes(&proc(self.pid()), "VmRSS").unwrap_or(0)
