@@ -1,6 +1,9 @@
 //! The machine that is fed with RTF's signs: what each group is for, in which encoding its bytes are, and
 //! where its text goes.
 
+mod output;
+mod words;
+
 use super::{
     super::{
         ExtractError, Limits,
@@ -13,6 +16,7 @@ use super::{
     styles::Styles,
 };
 use crate::domain::FailureCode;
+use words::{character, destination, story};
 
 /// No program nests a hundred groups.
 const MAX_DEPTH: usize = 10_000;
@@ -381,155 +385,4 @@ impl Reader {
         };
         self.text(&String::from_utf16_lossy(&units))
     }
-
-    /// Bytes of text, decoded when all that belong together are there.
-    fn byte(&mut self, bytes: &[u8]) {
-        if self.purpose() == Purpose::LeftOut || bytes.is_empty() {
-            return;
-        }
-        if self.charset.is_none() {
-            let font = self.groups.last().and_then(|g| g.font);
-            self.charset = Some(self.fonts.charset(font));
-        }
-        self.bytes.extend_from_slice(bytes);
-    }
-
-    fn decode(&mut self) -> Result<(), ExtractError> {
-        let Some(charset) = self.charset.take() else {
-            return Ok(());
-        };
-        let bytes = std::mem::take(&mut self.bytes);
-        match charset {
-            Charset::Encoded(encoding) => {
-                let (text, _) = encoding.decode_without_bom_handling(&bytes);
-                self.text(&text)
-            }
-            Charset::Symbols => {
-                // Of the pictures only the bullet is also a character.
-                let known = bytes.iter().filter_map(|byte| match byte {
-                    0xb7 => Some('•'),
-                    byte if byte.is_ascii() => Some(char::from(*byte)),
-                    _ => None,
-                });
-                self.text(&known.collect::<String>())
-            }
-        }
-    }
-
-    fn text(&mut self, text: &str) -> Result<(), ExtractError> {
-        let hidden = self.groups.last().is_some_and(|g| g.hidden);
-        match self.purpose() {
-            Purpose::Text if !hidden => self.stories.open().paragraph.line.flow(text),
-            Purpose::Marker => self.marker.flow(text),
-            Purpose::Styles => self.styles.text(text),
-            Purpose::Title if self.title.len() < 1000 => self.title.push_str(text),
-            _ => {}
-        }
-        Ok(())
-    }
-
-    fn with_line(&mut self, write: impl FnOnce(&mut Inline)) {
-        if self.purpose() == Purpose::Text {
-            write(&mut self.stories.open().paragraph.line);
-        }
-    }
-
-    fn end_paragraph(&mut self) -> Result<(), ExtractError> {
-        match self.stories.end_paragraph()? {
-            Some(complete) => self.write(complete),
-            None => Ok(()),
-        }
-    }
-
-    /// A paragraph of the body.
-    fn write(&mut self, complete: Complete) -> Result<(), ExtractError> {
-        let Complete { text, paragraph } = complete;
-        if text.is_empty() && paragraph.attached.is_empty() {
-            return Ok(());
-        }
-        self.stories.end_table(&mut self.draft)?;
-        let heading = match paragraph.outline {
-            Some(level) => (level < 9).then_some(level + 1),
-            None => self.styles.heading(paragraph.style),
-        };
-        if self.styles.is_title(paragraph.style) && self.styled_title.is_none() {
-            self.styled_title = Some(one_line(&text)).filter(|t| !t.is_empty());
-        }
-        let marker = paragraph.indented_marker();
-        let in_list = !marker.is_empty() && heading.is_none();
-        if in_list {
-            self.draft.end_line()?;
-        } else {
-            self.draft.end_block()?;
-        }
-        let start = self.draft.position();
-        match heading {
-            Some(level) => {
-                let line = format!("{}{}", marker.trim_start(), one_line(&text));
-                self.draft.push(&line)?;
-                self.draft.heading_at(start, level, &line);
-            }
-            None => {
-                self.draft.push(&marker)?;
-                self.draft.push(&text)?;
-            }
-        }
-        for attached in &paragraph.attached {
-            self.draft.end_line()?;
-            self.draft.push(attached)?;
-        }
-        if in_list {
-            self.draft.end_line()
-        } else {
-            self.draft.end_block()
-        }
-    }
-}
-
-/// What a group is for by a word at its beginning; `None` where the word is no such word. A group whose
-/// first word is starred and unknown is left out.
-fn destination(word: &str, starred: bool) -> Option<Purpose> {
-    Some(match word {
-        "fonttbl" => Purpose::Fonts,
-        "stylesheet" => Purpose::Styles,
-        "info" => Purpose::Properties,
-        "listtext" | "pntext" => Purpose::Marker,
-        "upr" => Purpose::Versions,
-        "nesttableprops" => Purpose::NestedRow,
-        "colortbl" | "filetbl" | "listtable" | "listoverridetable" | "revtbl" | "rsidtbl"
-        | "pict" | "objdata" | "objclass" | "objname" | "objalias" | "objsect" | "themedata"
-        | "colorschememapping" | "datastore" | "latentstyles" | "fldinst" | "ftnsep"
-        | "ftnsepc" | "ftncn" | "aftnsep" | "aftnsepc" | "aftncn" | "bkmkstart" | "bkmkend"
-        | "xe" | "tc" | "rxe" | "template" | "pgdsctbl" | "generator" | "sp" | "shprslt"
-        | "private" | "atnid" | "atnauthor" | "annotation" | "nonesttables" | "nonshppict"
-        | "xmlnstbl" | "pn" | "pnseclvl" => Purpose::LeftOut,
-        "shpinst" | "shppict" | "ud" | "shptxt" | "footnote" | "dptxbxtext" | "do" => return None,
-        _ if starred => Purpose::LeftOut,
-        _ => return None,
-    })
-}
-
-fn story(word: &str) -> Option<Kind> {
-    Some(match word {
-        "header" | "headerl" | "headerr" | "headerf" | "footer" | "footerl" | "footerr"
-        | "footerf" => Kind::Margin,
-        "footnote" => Kind::Note,
-        "shptxt" | "dptxbxtext" => Kind::Box,
-        _ => return None,
-    })
-}
-
-/// Words that stand for a character.
-fn character(word: &str) -> Option<&'static str> {
-    Some(match word {
-        "tab" | "emspace" | "enspace" | "qmspace" => " ",
-        "emdash" => "—",
-        "endash" => "–",
-        "bullet" => "•",
-        "lquote" => "‘",
-        "rquote" => "’",
-        "ldblquote" => "“",
-        "rdblquote" => "”",
-        _ => return None,
-    })
 }
