@@ -11,7 +11,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
 use super::{
-    live::{self, Input, Output},
+    inlet::{Inlet, WeakInlet},
+    live::{self, Output},
     session::Tuning,
 };
 use crate::{
@@ -20,8 +21,6 @@ use crate::{
     ports::Engines,
 };
 
-/// What came in and was not looked at yet, at most: half a minute of 20 ms frames.
-const INLET: usize = 1500;
 /// What a client may leave unread: half a minute of sound and words.
 const OUTLET: usize = 1500;
 
@@ -49,7 +48,7 @@ pub struct Engine {
 struct Opened {
     token: String,
     /// Weak: a conversation ends when its client lets go of it.
-    inlet: mpsc::WeakSender<Input>,
+    inlet: WeakInlet,
 }
 
 /// How one conversation is to be.
@@ -93,7 +92,7 @@ pub struct Conversation {
     /// Lets a second client take over.
     pub token: String,
     pub conversation: ConversationId,
-    pub inlet: mpsc::Sender<Input>,
+    pub inlet: Inlet,
     /// Closed when the conversation is over, or when it was left unread for too long.
     pub outlet: mpsc::Receiver<Output>,
     /// What is missing from the start.
@@ -151,7 +150,7 @@ impl Engine {
         if self.voices().is_empty() {
             missing.push(Component::Synthesizer);
         }
-        let (inlet, input) = mpsc::channel(INLET);
+        let (inlet, input) = Inlet::new();
         let (output, outlet) = mpsc::channel(OUTLET);
         let (id, token) = (Uuid::new_v4(), Uuid::new_v4().simple().to_string());
         let conversation = options.conversation.unwrap_or_else(ConversationId::new);
@@ -185,7 +184,7 @@ impl Engine {
 
     /// The way into a conversation for somebody who takes it over; `None` where the token is not its own.
     #[must_use]
-    pub fn find(&self, id: Uuid, token: &str) -> Option<mpsc::Sender<Input>> {
+    pub fn find(&self, id: Uuid, token: &str) -> Option<Inlet> {
         use subtle::ConstantTimeEq;
         self.list()
             .get(&id)

@@ -18,7 +18,7 @@ use std::{
 
 use tokio::{
     sync::mpsc,
-    task::JoinHandle,
+    task::{JoinHandle, yield_now},
     time::{MissedTickBehavior, interval},
 };
 
@@ -176,7 +176,14 @@ impl Live {
         while !self.unread {
             tokio::select! {
                 come = input.recv() => match come {
-                    Some(come) => self.take(come),
+                    Some(come) => {
+                        let sound = matches!(come, Input::Sound(_));
+                        self.take(come);
+                        if sound {
+                            // Ears hold the thread: whoever else has work goes first.
+                            yield_now().await;
+                        }
+                    }
                     None => break,
                 },
                 Some(news) = told.recv() => self.learn(news),
@@ -234,7 +241,8 @@ impl Live {
             }
             Input::Operator(samples) => {
                 if self.operator.is_some() {
-                    self.send(Output::Voice(samples));
+                    // What the caller cannot take in time is lost; it must not end their conversation.
+                    let _ = self.output.try_send(Output::Voice(samples.to_vec()));
                 }
             }
             Input::HandBack => self.hand_back(),

@@ -3,6 +3,8 @@
 //! The client sends silence for every sound that it is sent, as a microphone beside a loudspeaker would: the
 //! conversation's time goes on with what is heard, and nothing waits for a clock.
 
+mod limits;
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use futures::{SinkExt, StreamExt};
 use griot::{

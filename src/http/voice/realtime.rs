@@ -37,8 +37,8 @@ use crate::{
 use items::Items;
 use settings::Settings;
 
-/// Bytes of one message: clients may append long files at once.
-const MAX_READ: usize = 24 << 20;
+/// Bytes of one message; a larger one ends the socket. A minute of PCM in base64 is somewhat less.
+const MAX_READ: usize = 4 << 20;
 
 /// What the address may say.
 #[derive(Debug, Deserialize)]

@@ -10,7 +10,7 @@ use axum::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
-use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::{Bytes, protocol::frame::coding::CloseCode};
 use uuid::Uuid;
 
 use super::socket::{Frame, Gone, Socket, upgrade};
@@ -22,7 +22,7 @@ use crate::{
         wire,
     },
     voice::{
-        Conversation, Engine, Input, OpenError, Options, Output,
+        Conversation, Engine, Inlet, Input, OpenError, Options, Output,
         session::{End, Refusal, ReplyId, Tuning, TurnId},
         turn::{Detection, Patience},
     },
@@ -31,7 +31,7 @@ use crate::{
 /// Bytes of one frame that are looked at: half a minute of sound at 16 kHz.
 const MAX_FRAME: usize = 1 << 20;
 /// Bytes of one frame that are read at all; a larger one ends the socket.
-const MAX_READ: usize = 16 << 20;
+const MAX_READ: usize = 2 << 20;
 /// Rates that are understood.
 const RATES: std::ops::RangeInclusive<u32> = 8_000..=48_000;
 
@@ -103,7 +103,7 @@ struct Start {
 
 enum Begun {
     Talking(Box<Conversation>),
-    Operating(mpsc::Sender<Input>, mpsc::Receiver<Output>),
+    Operating(Inlet, mpsc::Receiver<Output>),
 }
 
 struct Client {
@@ -274,14 +274,17 @@ impl Client {
     }
 
     /// Whoever took over: hears and sees all of it, and speaks through it.
-    async fn operate(mut self, inlet: mpsc::Sender<Input>, mut outlet: mpsc::Receiver<Output>) {
+    async fn operate(mut self, inlet: Inlet, mut outlet: mpsc::Receiver<Output>) {
         loop {
             let went = tokio::select! {
                 frame = self.socket.next() => match frame {
-                    Some(Frame::Binary(bytes)) => {
-                        let samples = bytes.chunks_exact(2).map(|b| i16::from_le_bytes([b[0], b[1]])).collect();
-                        inlet.send(Input::Operator(samples)).await.map_err(|_| Gone)
-                    }
+                    Some(Frame::Binary(bytes)) => match self.is_sound(&bytes).await {
+                        Ok(true) => {
+                            let samples: Vec<i16> = bytes.chunks_exact(2).map(|b| i16::from_le_bytes([b[0], b[1]])).collect();
+                            inlet.voice(&samples).await.map_err(|_| Gone)
+                        }
+                        other => other.map(drop),
+                    },
                     Some(Frame::Text(text)) => match serde_json::from_str::<Said>(&text) {
                         Ok(Said::HandBack) => {
                             // What was said before it goes first; then both sides are free.
@@ -305,20 +308,15 @@ impl Client {
         }
     }
 
-    async fn hear(&mut self, frame: Frame, inlet: &mpsc::Sender<Input>) -> Result<(), Gone> {
+    async fn hear(&mut self, frame: Frame, inlet: &Inlet) -> Result<(), Gone> {
         let input = match frame {
-            Frame::Binary(bytes) if bytes.len() > MAX_FRAME => {
-                return self
-                    .problem(
-                        Code::TooLarge,
-                        &format!("a frame of sound has {MAX_FRAME} bytes at most; 20 ms are usual"),
-                    )
-                    .await;
+            Frame::Binary(bytes) => {
+                if !self.is_sound(&bytes).await? {
+                    return Ok(());
+                }
+                let samples: Vec<f32> = from_s16le(&bytes).collect();
+                return inlet.sound(&samples).await.map_err(|_| Gone);
             }
-            Frame::Binary(bytes) if bytes.len() % 2 != 0 => {
-                return self.problem(Code::InvalidValue, "a frame of sound holds whole 16-bit samples; this one has an odd number of bytes").await;
-            }
-            Frame::Binary(bytes) => Input::Sound(from_s16le(&bytes).collect()),
             Frame::Text(text) => match serde_json::from_str::<Said>(&text) {
                 Ok(Said::Stop) => Input::Commit,
                 Ok(Said::Interrupt) => Input::Interrupt,
@@ -349,6 +347,22 @@ impl Client {
             },
         };
         inlet.send(input).await.map_err(|_| Gone)
+    }
+
+    /// Whether a frame is sound; the client is told why not.
+    async fn is_sound(&mut self, bytes: &Bytes) -> Result<bool, Gone> {
+        let (code, reason) = if bytes.len() > MAX_FRAME {
+            let reason =
+                format!("a frame of sound has {MAX_FRAME} bytes at most; 20 ms are usual");
+            (Code::TooLarge, reason)
+        } else if bytes.len() % 2 != 0 {
+            let reason = "a frame of sound holds whole 16-bit samples; this one has an odd number of bytes";
+            (Code::InvalidValue, reason.to_owned())
+        } else {
+            return Ok(true);
+        };
+        self.problem(code, &reason).await?;
+        Ok(false)
     }
 
     async fn tell(&mut self, output: Output) -> Result<(), Gone> {

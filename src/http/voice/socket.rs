@@ -18,7 +18,7 @@ use tokio::time::{Instant, Interval, interval, timeout};
 use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{
-        Bytes, Message,
+        Bytes, Error, Message,
         handshake::derive_accept_key,
         protocol::{CloseFrame, Role, WebSocketConfig, frame::coding::CloseCode},
     },
@@ -33,6 +33,9 @@ const PING_EVERY: Duration = Duration::from_secs(20);
 const SILENT: Duration = Duration::from_secs(45);
 /// A client that takes so long to read a frame does not read.
 const UNREAD: Duration = Duration::from_secs(10);
+
+/// How long a goodbye may take.
+const GOODBYE: Duration = Duration::from_secs(1);
 
 /// What a client sent.
 #[derive(Debug)]
@@ -159,6 +162,15 @@ impl Socket {
                         Ok(Message::Close(_)) => return None,
                         // Pings are answered by the library.
                         Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => {}
+                        Err(Error::Capacity(error)) => {
+                            tracing::debug!(%error, "a socket ended");
+                            let frame = CloseFrame {
+                                code: CloseCode::Size,
+                                reason: "a message is larger than is read here".into(),
+                            };
+                            let _ = timeout(GOODBYE, self.stream.close(Some(frame))).await;
+                            return None;
+                        }
                         Err(error) => {
                             tracing::debug!(%error, "a socket ended");
                             return None;
@@ -199,7 +211,7 @@ impl Socket {
             reason: reason.into(),
         };
         // Who is gone already needs no goodbye.
-        let _ = timeout(Duration::from_secs(1), self.stream.close(Some(frame))).await;
+        let _ = timeout(GOODBYE, self.stream.close(Some(frame))).await;
     }
 
     async fn put(&mut self, message: Message) -> Result<(), Gone> {

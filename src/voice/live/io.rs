@@ -5,6 +5,7 @@ use tokio::sync::mpsc;
 use super::{
     super::{
         engine::Options,
+        inlet::Sound,
         session::{Dismissal, End, Ms, Refusal, ReplyId, Tuning, TurnId, Word},
     },
     trace::Timings,
@@ -15,7 +16,7 @@ use crate::domain::{Citation, Component};
 #[derive(Debug)]
 pub enum Input {
     /// Sound, at the rate of the options.
-    Sound(Vec<f32>),
+    Sound(Sound<f32>),
     Typed(String),
     Commit,
     Respond(Option<String>),
@@ -31,7 +32,7 @@ pub enum Input {
     /// Somebody takes the conversation over, and is told of it.
     TakeOver(mpsc::Sender<Output>),
     /// Their voice, at the rate that the client hears.
-    Operator(Vec<i16>),
+    Operator(Sound<i16>),
     HandBack,
 }
 

@@ -26,6 +26,13 @@ impl Format {
         }
     }
 
+    pub fn bytes_per_second(self) -> usize {
+        match self {
+            Self::Pcm => 2 * self.rate() as usize,
+            Self::Ulaw | Self::Alaw => self.rate() as usize,
+        }
+    }
+
     fn parse(value: &Value) -> Result<Self, Refused> {
         match value["type"].as_str() {
             Some("audio/pcm") => match value["rate"].as_u64() {

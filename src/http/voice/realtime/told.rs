@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 use super::{Client, Gone, beta, items};
 use crate::voice::{Conversation, Input, Options};
 
+/// Seconds of sound that are appended at once, at most.
+const LONGEST_S: usize = 60;
 /// A commit of less than this is of nothing.
 const LEAST_MS: u64 = 100;
 
@@ -44,9 +46,18 @@ impl Client {
         let rest = &event.rest;
         match event.kind.as_str() {
             "input_audio_buffer.append" => {
-                let bytes = rest["audio"]
-                    .as_str()
-                    .and_then(|audio| STANDARD.decode(audio).ok());
+                let audio = rest["audio"].as_str();
+                let longest = LONGEST_S * self.settings.format_in.bytes_per_second();
+                if audio.is_some_and(|audio| audio.len() / 4 * 3 > longest + 3) {
+                    let message = format!(
+                        "{LONGEST_S} s of sound are appended at once at most; 20 to 100 ms are usual"
+                    );
+                    return self
+                        .wire
+                        .error("invalid_value", &message, id.as_deref())
+                        .await;
+                }
+                let bytes = audio.and_then(|audio| STANDARD.decode(audio).ok());
                 let Some(samples) = bytes.and_then(|bytes| self.settings.format_in.read(&bytes))
                 else {
                     return self
@@ -60,7 +71,7 @@ impl Client {
                 };
                 self.appended_ms +=
                     samples.len() as u64 * 1000 / u64::from(self.settings.format_in.rate());
-                put(conversation, Input::Sound(samples)).await
+                conversation.inlet.sound(&samples).await.map_err(|_| Gone)
             }
             "input_audio_buffer.commit" => {
                 if self.appended_ms < LEAST_MS {

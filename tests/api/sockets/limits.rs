@@ -1,0 +1,59 @@
+//! How much a client may send at once, and that nobody else waits for it.
+
+use griot::voice::{Input, Options, Output, inlet::PIECE, session::Refusal};
+
+use super::*;
+
+#[tokio::test]
+async fn much_sound_leaves_others_their_turn() {
+    const PIECES: usize = 100;
+    let app = TestApp::start().await;
+    let mut conversation = app.conversations.open(Options::default()).await.unwrap();
+    let sound = vec![0.0; PIECES * PIECE];
+    conversation.inlet.sound(&sound).await.unwrap();
+    // It is refused once all the sound was heard.
+    conversation.inlet.send(Input::Interrupt).await.unwrap();
+    let mut turns = 0;
+    while conversation.outlet.try_recv() != Ok(Output::Refused(Refusal::NothingToCancel)) {
+        turns += 1;
+        tokio::task::yield_now().await;
+    }
+    assert!(turns > PIECES / 2, "{turns} turns for {PIECES} pieces");
+}
+
+#[tokio::test]
+async fn too_long_an_append_is_refused_and_the_session_lives_on() {
+    let app = TestApp::start().await;
+    let mut client = Client::realtime(&app, "").await;
+    let append = |seconds: usize| {
+        let audio = STANDARD.encode(vec![0; seconds * 48_000]);
+        json!({ "type": "input_audio_buffer.append", "audio": audio, "event_id": "long" })
+    };
+    client.say(append(61)).await;
+    let error = client.until("error").await;
+    assert_eq!(error["error"]["code"], "invalid_value");
+    assert_eq!(error["error"]["event_id"], "long");
+    client.say(append(60)).await;
+    client.say(json!({ "type": "response.cancel" })).await;
+    let error = client.until("error").await;
+    assert_eq!(error["error"]["code"], "response_cancel_not_active");
+}
+
+#[tokio::test]
+async fn who_took_over_sends_sound_as_callers_do() {
+    let app = TestApp::start().await;
+    let mut caller = Client::simple(&app, start()).await;
+    let ready = caller.until("ready").await;
+    let takeover = json!({
+        "type": "takeover", "session_id": ready["session_id"], "token": ready["takeover_token"],
+    });
+    let mut operator = Client::simple(&app, takeover).await;
+    operator.until("taken_over").await;
+    for (bytes, name) in [(3, "invalid-value"), ((1 << 20) + 2, "too-large")] {
+        let frame = Message::binary(vec![1; bytes]);
+        operator.socket.send(frame).await.unwrap();
+        let error = operator.until("error").await;
+        let kind = format!("urn:griot:problem:{name}");
+        assert_eq!(error["problem"]["type"], kind, "{bytes} bytes");
+    }
+}
