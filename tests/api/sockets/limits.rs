@@ -40,6 +40,29 @@ async fn too_long_an_append_is_refused_and_the_session_lives_on() {
 }
 
 #[tokio::test]
+async fn what_is_written_and_never_asked_does_not_pile_up() {
+    let app = with_lease(Settings::default()).await;
+    let mut client = Client::realtime(&app, "").await;
+    let item = |text: String| {
+        json!({ "type": "conversation.item.create", "item": {
+            "type": "message", "role": "user", "content": [{ "type": "input_text", "text": text }],
+        } })
+    };
+    client.say(item(SAID.to_owned())).await;
+    client.until("conversation.item.done").await;
+    for text in ["rent ".repeat(2000), "rent ".repeat(20_000)] {
+        client.say(item(text)).await;
+        let error = client.until("error").await;
+        assert_eq!(error["error"]["code"], "invalid_value");
+    }
+    // What was written before is still there to be asked.
+    client.say(json!({ "type": "response.create" })).await;
+    client.until("response.done").await;
+    let answer = client.texts("response.output_audio_transcript.done", "transcript");
+    assert!(answer.contains("first day"), "{answer}");
+}
+
+#[tokio::test]
 async fn who_took_over_sends_sound_as_callers_do() {
     let app = TestApp::start().await;
     let mut caller = Client::simple(&app, start()).await;

@@ -1,10 +1,16 @@
 //! The items of a conversation, in order.
 
+use std::collections::VecDeque;
+
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 /// Items kept at most; the oldest are forgotten.
 const KEPT: usize = 1000;
+/// Bytes of all of them as JSON, at most.
+const KEPT_BYTES: usize = 1 << 20;
+/// Bytes of one that a client creates, at most.
+const MAX_BYTES: usize = 64 << 10;
 
 /// A fresh id.
 pub fn new_id() -> String {
@@ -12,50 +18,61 @@ pub fn new_id() -> String {
 }
 
 #[derive(Debug, Default)]
-pub struct Items(Vec<Value>);
+pub struct Items {
+    /// Each with the bytes that it had as JSON.
+    list: VecDeque<(usize, Value)>,
+    bytes: usize,
+}
 
 impl Items {
     /// Adds an item after `after` (`root`: in front; otherwise at the end). Gives the id of the one before it.
     pub fn push(&mut self, item: Value, after: Option<&str>) -> Option<String> {
         let at = match after {
             Some("root") => 0,
-            Some(id) => self.place(id).map_or(self.0.len(), |at| at + 1),
-            None => self.0.len(),
+            Some(id) => self.place(id).map_or(self.list.len(), |at| at + 1),
+            None => self.list.len(),
         };
-        self.0.insert(at, item);
-        if self.0.len() > KEPT {
-            self.0.remove(0);
+        let bytes = item.to_string().len();
+        self.bytes += bytes;
+        self.list.insert(at, (bytes, item));
+        let before = self.before(at);
+        while self.list.len() > KEPT || (self.bytes > KEPT_BYTES && self.list.len() > 1) {
+            self.bytes -= self.list.pop_front().map_or(0, |(bytes, _)| bytes);
         }
-        self.before(at.min(self.0.len() - 1))
+        before
     }
 
     pub fn get(&self, id: &str) -> Option<&Value> {
-        self.place(id).map(|at| &self.0[at])
+        self.place(id).map(|at| &self.list[at].1)
     }
 
     pub fn remove(&mut self, id: &str) {
-        self.0.retain(|item| item["id"] != id);
+        if let Some((bytes, _)) = self.place(id).and_then(|at| self.list.remove(at)) {
+            self.bytes -= bytes;
+        }
     }
 
     /// Puts what an item has become in its place. Gives the id of the one before it.
     pub fn replace(&mut self, id: &str, item: Value) -> Option<String> {
         let at = self.place(id)?;
-        self.0[at] = item;
+        let bytes = item.to_string().len();
+        self.bytes = self.bytes - self.list[at].0 + bytes;
+        self.list[at] = (bytes, item);
         self.before(at)
     }
 
     pub fn transcribed(&mut self, id: &str, transcript: &str) {
         if let Some(at) = self.place(id) {
-            self.0[at]["content"][0]["transcript"] = json!(transcript);
+            self.list[at].1["content"][0]["transcript"] = json!(transcript);
         }
     }
 
     fn place(&self, id: &str) -> Option<usize> {
-        self.0.iter().position(|item| item["id"] == id)
+        self.list.iter().position(|(_, item)| item["id"] == id)
     }
 
     fn before(&self, at: usize) -> Option<String> {
-        let before = self.0.get(at.checked_sub(1)?)?;
+        let (_, before) = self.list.get(at.checked_sub(1)?)?;
         before["id"].as_str().map(str::to_owned)
     }
 }
@@ -67,6 +84,11 @@ pub fn read(item: &Value) -> Result<Value, String> {
     };
     if !["message", "function_call", "function_call_output"].contains(&kind) {
         return Err(format!("items of type {kind:?} are not known here"));
+    }
+    if item.to_string().len() > MAX_BYTES {
+        return Err(format!(
+            "an item has {MAX_BYTES} bytes at most; sound goes into input_audio_buffer.append"
+        ));
     }
     if kind == "message" {
         let role = item["role"].as_str().unwrap_or_default();
@@ -119,6 +141,31 @@ mod tests {
         items.remove("c");
         assert_eq!(items.replace("b", item("b")), Some("a".to_owned()));
         assert!(items.get("c").is_none() && items.get("d").is_some());
+    }
+
+    #[test]
+    fn the_oldest_items_make_room() {
+        let text = |bytes: usize| json!({ "type": "message", "role": "user", "content": ["x".repeat(bytes)] });
+        assert!(read(&text(MAX_BYTES)).unwrap_err().contains("at most"));
+        let mut items = Items::default();
+        for n in 0..40 {
+            let mut item = read(&text(MAX_BYTES - 1000)).unwrap();
+            item["id"] = json!(n.to_string());
+            items.push(item, None);
+        }
+        assert!(items.bytes <= KEPT_BYTES, "{} bytes", items.bytes);
+        assert!(items.get("0").is_none() && items.get("39").is_some());
+        items.remove("39");
+        let whole: usize = items
+            .list
+            .iter()
+            .map(|(_, item)| item.to_string().len())
+            .sum();
+        assert_eq!(items.bytes, whole);
+        for n in 0..2 * KEPT {
+            items.push(json!({ "id": n.to_string() }), None);
+        }
+        assert_eq!(items.list.len(), KEPT);
     }
 
     #[test]

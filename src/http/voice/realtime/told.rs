@@ -232,6 +232,14 @@ impl Client {
             Err(message) => return self.wire.error("invalid_value", &message, id).await,
         };
         if let Some(text) = items::user_text(&item) {
+            let waiting: usize = self.typed.iter().map(|text| text.chars().count() + 1).sum();
+            if waiting + text.chars().count() > self.chars {
+                let message = format!(
+                    "what waits for `response.create` has {} characters at most",
+                    self.chars
+                );
+                return self.wire.error("invalid_value", &message, id).await;
+            }
             self.typed.push(text);
         }
         let previous = self
