@@ -96,6 +96,7 @@ struct Shared {
     searches: Arc<Admission>,
     uploads: Arc<Admission>,
     backups: Arc<Semaphore>,
+    sockets: voice::Sockets,
     openapi: std::sync::OnceLock<Arc<OpenApi>>,
     /// Tells the person whose daemon it is from others.
     local_key: std::sync::OnceLock<LocalKey>,
@@ -114,6 +115,7 @@ impl State {
             searches: Admission::new("searches", questions * SEARCHES_PER_QUESTION),
             uploads: Admission::new("uploads", parts.server.max_uploads.max(1)),
             backups: Arc::new(Semaphore::new(1)),
+            sockets: voice::Sockets::new(parts.voice.places(), parts.tracker.clone()),
             openapi: std::sync::OnceLock::new(),
             local_key: std::sync::OnceLock::new(),
             parts,
@@ -164,8 +166,8 @@ impl State {
         &self.0.parts.voice
     }
 
-    fn tracker(&self) -> &TaskTracker {
-        &self.0.parts.tracker
+    fn sockets(&self) -> &voice::Sockets {
+        &self.0.sockets
     }
 
     fn metrics(&self) -> &PrometheusHandle {

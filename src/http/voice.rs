@@ -5,3 +5,5 @@ mod g711;
 pub mod realtime;
 pub mod simple;
 mod socket;
+
+pub use socket::Sockets;

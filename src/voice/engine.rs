@@ -192,6 +192,18 @@ impl Engine {
             .and_then(|open| open.inlet.upgrade())
     }
 
+    /// Conversations that may go on at once.
+    #[must_use]
+    pub fn places(&self) -> usize {
+        self.parts.sessions
+    }
+
+    /// Cancelled when all of them are to end.
+    #[must_use]
+    pub fn stop(&self) -> &CancellationToken {
+        &self.parts.cancel
+    }
+
     /// Conversations that are going on.
     #[must_use]
     pub fn count(&self) -> usize {

@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use uuid::Uuid;
 
-use super::socket::{Frame, Gone, Socket, offered, upgrade};
+use super::socket::{Frame, Gone, Socket, offered};
 use crate::{
     http::{
         State,
@@ -75,35 +75,30 @@ pub async fn stream(
     settings.transcribe_only = wanted.intent.as_deref() == Some("transcription");
     let extensions = wanted.x_events.as_deref() == Some("1");
     let chars = state.max_question_chars();
-    upgrade(
-        request,
-        protocol,
-        MAX_READ,
-        state.tracker(),
-        move |socket| async move {
-            let client = Client {
-                wire: Wire {
-                    socket,
-                    beta,
-                    events: 0,
-                    session: Uuid::new_v4().simple().to_string(),
-                },
-                engine,
-                settings,
-                extensions,
-                chars,
-                items: Items::default(),
-                turns: HashMap::new(),
-                replies: HashMap::new(),
-                answered: HashMap::new(),
-                typed: Vec::new(),
-                appended_ms: 0,
-                spoke: false,
-                asked: Asked::default(),
-            };
-            client.serve().await;
-        },
-    )
+    let serve = move |socket| async move {
+        let client = Client {
+            wire: Wire {
+                socket,
+                beta,
+                events: 0,
+                session: Uuid::new_v4().simple().to_string(),
+            },
+            engine,
+            settings,
+            extensions,
+            chars,
+            items: Items::default(),
+            turns: HashMap::new(),
+            replies: HashMap::new(),
+            answered: HashMap::new(),
+            typed: Vec::new(),
+            appended_ms: 0,
+            spoke: false,
+            asked: Asked::default(),
+        };
+        client.serve().await;
+    };
+    state.sockets().upgrade(request, protocol, MAX_READ, serve)
 }
 
 /// The socket with the protocol's envelope.

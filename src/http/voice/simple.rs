@@ -1,7 +1,7 @@
 //! `WS /api/voice/stream`: the simple protocol, for microcontrollers, scripts and the microphone command. JSON
 //! texts and raw PCM.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use axum::{
     extract::{Request, State as Shared},
@@ -9,11 +9,14 @@ use axum::{
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
+use tokio::{
+    sync::mpsc,
+    time::{Instant, timeout_at},
+};
 use tokio_tungstenite::tungstenite::{Bytes, protocol::frame::coding::CloseCode};
 use uuid::Uuid;
 
-use super::socket::{Frame, Gone, Socket, upgrade};
+use super::socket::{Frame, Gone, Socket};
 use crate::{
     domain::{Collection, ConversationId, audio::from_s16le},
     http::{
@@ -32,6 +35,8 @@ use crate::{
 const MAX_FRAME: usize = 1 << 20;
 /// Bytes of one frame that are read at all; a larger one ends the socket.
 const MAX_READ: usize = 2 << 20;
+/// Who connects begins within this time.
+const BEGINS_WITHIN: Duration = Duration::from_secs(10);
 /// Rates that are understood.
 const RATES: std::ops::RangeInclusive<u32> = 8_000..=48_000;
 
@@ -39,26 +44,25 @@ const RATES: std::ops::RangeInclusive<u32> = 8_000..=48_000;
 pub async fn stream(Shared(state): Shared<State>, request: Request) -> Result<Response, Problem> {
     let engine = Arc::clone(state.voice());
     let chars = state.max_question_chars();
-    upgrade(
-        request,
-        None,
-        MAX_READ,
-        state.tracker(),
-        move |socket| async move {
-            let mut client = Client {
-                socket,
-                engine,
-                chars,
-                turns: HashMap::new(),
-                captions: HashMap::new(),
-            };
-            match client.begin().await {
-                Ok(Some(Begun::Talking(conversation))) => client.talk(*conversation).await,
-                Ok(Some(Begun::Operating(inlet, outlet))) => client.operate(inlet, outlet).await,
-                Ok(None) | Err(Gone) => {}
+    let serve = move |socket| async move {
+        let mut client = Client {
+            socket,
+            engine,
+            chars,
+            turns: HashMap::new(),
+            captions: HashMap::new(),
+        };
+        match client.begin().await {
+            Ok(Some(Begun::Talking(conversation))) => client.talk(*conversation).await,
+            Ok(Some(Begun::Operating(inlet, outlet))) => client.operate(inlet, outlet).await,
+            Ok(None) => {
+                let goodbye = "no conversation began";
+                client.socket.close(CloseCode::Normal, goodbye).await;
             }
-        },
-    )
+            Err(Gone) => {}
+        }
+    };
+    state.sockets().upgrade(request, None, MAX_READ, serve)
 }
 
 /// What a client says.
@@ -118,9 +122,26 @@ struct Client {
 impl Client {
     /// Waits for `start` or `takeover`.
     async fn begin(&mut self) -> Result<Option<Begun>, Gone> {
+        let until = Instant::now() + BEGINS_WITHIN;
+        let stop = self.engine.stop().clone();
         loop {
-            let Some(frame) = self.socket.next().await else {
+            let frame = tokio::select! {
+                frame = timeout_at(until, self.socket.next()) => frame,
+                () = stop.cancelled() => {
+                    self.problem(Code::Stopping, "the daemon is stopping").await?;
+                    return Ok(None);
+                }
+            };
+            let Ok(frame) = frame else {
+                let reason = format!(
+                    "no conversation was begun within {} s; connect again and say `start`",
+                    BEGINS_WITHIN.as_secs()
+                );
+                self.problem(Code::RequestTimedOut, &reason).await?;
                 return Ok(None);
+            };
+            let Some(frame) = frame else {
+                return Err(Gone);
             };
             let said = match frame {
                 Frame::Text(text) => serde_json::from_str::<Said>(&text),
@@ -352,11 +373,11 @@ impl Client {
     /// Whether a frame is sound; the client is told why not.
     async fn is_sound(&mut self, bytes: &Bytes) -> Result<bool, Gone> {
         let (code, reason) = if bytes.len() > MAX_FRAME {
-            let reason =
-                format!("a frame of sound has {MAX_FRAME} bytes at most; 20 ms are usual");
+            let reason = format!("a frame of sound has {MAX_FRAME} bytes at most; 20 ms are usual");
             (Code::TooLarge, reason)
         } else if bytes.len() % 2 != 0 {
-            let reason = "a frame of sound holds whole 16-bit samples; this one has an odd number of bytes";
+            let reason =
+                "a frame of sound holds whole 16-bit samples; this one has an odd number of bytes";
             (Code::InvalidValue, reason.to_owned())
         } else {
             return Ok(true);

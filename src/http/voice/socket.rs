@@ -3,7 +3,7 @@
 //!
 //! Not axum's `ws`: turning that on would build the vector store anew, which shares axum.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     body::Body,
@@ -25,7 +25,10 @@ use tokio_tungstenite::{
 };
 use tokio_util::task::TaskTracker;
 
-use crate::http::problem::{Code, Problem};
+use crate::http::{
+    admission::Admission,
+    problem::{Code, Problem},
+};
 
 /// Between two pings.
 const PING_EVERY: Duration = Duration::from_secs(20);
@@ -34,6 +37,10 @@ const SILENT: Duration = Duration::from_secs(45);
 /// A client that takes so long to read a frame does not read.
 const UNREAD: Duration = Duration::from_secs(10);
 
+/// Sockets that have not begun, beside those of conversations.
+const BEGINNING: usize = 16;
+/// After so long who had no place may ask again.
+const RETRY: Duration = Duration::from_secs(10);
 /// How long a goodbye may take.
 const GOODBYE: Duration = Duration::from_secs(1);
 
@@ -55,44 +62,76 @@ pub struct Socket {
     heard: Instant,
 }
 
-/// Answers the request for a socket, and lets `serve` have it.
-///
-/// # Errors
-/// When it is no such request.
-pub fn upgrade<F>(
-    request: Request,
-    protocol: Option<&'static str>,
-    max_bytes: usize,
-    tracker: &TaskTracker,
-    serve: impl FnOnce(Socket) -> F + Send + 'static,
-) -> Result<Response, Problem>
+/// The places for sockets. They are no connections of the server's any more, and have a limit of their own.
+pub struct Sockets {
+    places: Arc<Admission>,
+    tracker: TaskTracker,
+}
+
+impl Sockets {
+    /// For each conversation its own and that of somebody who takes it over, and some that have not begun.
+    pub fn new(conversations: usize, tracker: TaskTracker) -> Self {
+        let places = Admission::new("sockets", 2 * conversations + BEGINNING);
+        Self { places, tracker }
+    }
+
+    /// Answers the request for a socket, and lets `serve` have it.
+    ///
+    /// # Errors
+    /// When it is no such request, or one too many.
+    pub fn upgrade<F>(
+        &self,
+        request: Request,
+        protocol: Option<&'static str>,
+        max_bytes: usize,
+        serve: impl FnOnce(Socket) -> F + Send + 'static,
+    ) -> Result<Response, Problem>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let accept = accept_key(request.method(), request.headers())?;
+        let place = self.places.enter().ok_or_else(|| {
+            Problem::new(
+                Code::TooManyConversations,
+                "as many sockets are open as `voice.sessions` allows; close one, or try again later",
+            )
+            .retry_after(RETRY)
+        })?;
+        self.tracker.spawn(async move {
+            let _place = place;
+            open(request, max_bytes, serve).await;
+        });
+        Ok(switching(accept, protocol))
+    }
+}
+
+async fn open<F>(request: Request, max_bytes: usize, serve: impl FnOnce(Socket) -> F)
 where
-    F: Future<Output = ()> + Send + 'static,
+    F: Future<Output = ()>,
 {
-    let accept = accept_key(request.method(), request.headers())?;
-    tracker.spawn(async move {
-        let upgraded = match hyper::upgrade::on(request).await {
-            Ok(upgraded) => upgraded,
-            Err(error) => {
-                tracing::debug!(%error, "a client left before its socket was open");
-                return;
-            }
-        };
-        let config = WebSocketConfig::default()
-            .max_message_size(Some(max_bytes))
-            .max_frame_size(Some(max_bytes));
-        let stream =
-            WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(config))
-                .await;
-        let mut ping = interval(PING_EVERY);
-        ping.reset();
-        serve(Socket {
-            stream,
-            ping,
-            heard: Instant::now(),
-        })
-        .await;
-    });
+    let upgraded = match hyper::upgrade::on(request).await {
+        Ok(upgraded) => upgraded,
+        Err(error) => {
+            tracing::debug!(%error, "a client left before its socket was open");
+            return;
+        }
+    };
+    let config = WebSocketConfig::default()
+        .max_message_size(Some(max_bytes))
+        .max_frame_size(Some(max_bytes));
+    let stream =
+        WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(config)).await;
+    let mut ping = interval(PING_EVERY);
+    ping.reset();
+    serve(Socket {
+        stream,
+        ping,
+        heard: Instant::now(),
+    })
+    .await;
+}
+
+fn switching(accept: HeaderValue, protocol: Option<&'static str>) -> Response {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let headers = response.headers_mut();
@@ -105,7 +144,7 @@ where
             HeaderValue::from_static(protocol),
         );
     }
-    Ok(response)
+    response
 }
 
 /// The proof that the handshake was understood (RFC 6455, 4.2.2).

@@ -1,5 +1,7 @@
 //! How much a client may send at once, and that nobody else waits for it.
 
+use std::time::Duration;
+
 use griot::voice::{Input, Options, Output, inlet::PIECE, session::Refusal};
 
 use super::*;
@@ -78,5 +80,59 @@ async fn who_took_over_sends_sound_as_callers_do() {
         let error = operator.until("error").await;
         let kind = format!("urn:griot:problem:{name}");
         assert_eq!(error["problem"]["type"], kind, "{bytes} bytes");
+    }
+}
+
+#[tokio::test]
+async fn who_never_begins_is_let_go() {
+    let app = TestApp::start().await;
+    let mut client = Client::simple(&app, json!({ "type": "interrupt" })).await;
+    client.until("error").await;
+    // From here on time goes by only while nothing else happens.
+    tokio::time::pause();
+    let told = async {
+        let error = client.until("error").await;
+        let kind = &error["problem"]["type"];
+        assert_eq!(kind, "urn:griot:problem:request-timed-out");
+        assert_eq!(client.next().await, None);
+    };
+    let told = tokio::time::timeout(Duration::from_secs(600), told).await;
+    told.expect("it is told within ten minutes of that time");
+}
+
+#[tokio::test]
+async fn who_never_begins_does_not_hold_up_the_end() {
+    let mut app = TestApp::start().await;
+    let mut client = Client::simple(&app, json!({ "type": "interrupt" })).await;
+    client.until("error").await;
+    app.stopped().await;
+    let error = client.until("error").await;
+    assert_eq!(error["problem"]["type"], "urn:griot:problem:stopping");
+}
+
+#[tokio::test]
+async fn sockets_that_never_begin_are_counted() {
+    let app = TestApp::with(Settings {
+        conversations: 1,
+        ..Settings::default()
+    })
+    .await;
+    let mut open = Vec::new();
+    let refused = loop {
+        assert!(open.len() < 100, "there is no limit");
+        match connect(&app, "/api/voice/stream", &[]).await {
+            Ok(socket) => open.push(socket),
+            Err(refused) => break refused,
+        }
+    };
+    let Error::Http(refused) = refused else {
+        panic!("{refused:?}");
+    };
+    assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(open.len(), 18, "two for the conversation, and 16");
+    // One that leaves makes room for one.
+    drop(open.pop());
+    while connect(&app, "/v1/realtime", &[]).await.is_err() {
+        tokio::task::yield_now().await;
     }
 }
