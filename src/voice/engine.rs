@@ -65,7 +65,7 @@ pub struct Options {
     /// Whether answers are spoken.
     pub aloud: bool,
     pub voice: Option<String>,
-    /// ISO 639-1; `None`: found out.
+    /// As [`Engine::language`] gives it; `None`: found out.
     pub language: Option<String>,
     pub speed: f32,
 }
@@ -99,6 +99,14 @@ pub struct Conversation {
     pub missing: Vec<Component>,
 }
 
+/// A language that the model that writes down does not know.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the speech model does not know the language {wanted:?}; it knows: {known}")]
+pub struct UnknownLanguage {
+    wanted: String,
+    known: String,
+}
+
 /// Why a conversation cannot begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum OpenError {
@@ -125,6 +133,23 @@ impl Engine {
     pub fn voices(&self) -> Vec<String> {
         let voices = self.parts.engines.synthesizer.voices();
         voices.into_iter().map(|voice| voice.name).collect()
+    }
+
+    /// A language that somebody asks for, as the one who writes down knows it: `en-US` is `en`.
+    ///
+    /// # Errors
+    /// When it is not known: nothing of what is said would be understood.
+    pub fn language(&self, wanted: &str) -> Result<String, UnknownLanguage> {
+        let known = self.parts.engines.transcriber.languages();
+        let language = wanted.split(['-', '_']).next().unwrap_or_default();
+        let language = language.trim().to_ascii_lowercase();
+        if known.contains(&language) {
+            return Ok(language);
+        }
+        Err(UnknownLanguage {
+            wanted: wanted.chars().take(40).collect(),
+            known: known.join(", "),
+        })
     }
 
     /// Begins a conversation. The model that hears is read first, so that nothing is missed.

@@ -4,6 +4,7 @@
 //! conversation's time goes on with what is heard, and nothing waits for a clock.
 
 mod limits;
+mod settings;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use futures::{SinkExt, StreamExt};

@@ -220,6 +220,11 @@ impl Client {
                 self.engine.voices()
             ));
         }
+        let language = start
+            .language
+            .as_deref()
+            .map(|wanted| self.engine.language(wanted));
+        let language = language.transpose().map_err(|error| error.to_string())?;
         let manual = start.push_to_talk.unwrap_or(false);
         Ok(Options {
             tuning: Tuning {
@@ -239,7 +244,7 @@ impl Client {
             rate_out,
             aloud: true,
             voice: start.voice.clone(),
-            language: start.language.clone(),
+            language,
             speed,
         })
     }

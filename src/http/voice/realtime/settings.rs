@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::super::g711;
 use crate::voice::{
-    Options,
+    Engine, Options,
     session::Tuning,
     turn::{Detection, Patience},
 };
@@ -247,6 +247,16 @@ impl Settings {
                 .ok_or_else(|| Refused::value("`speed` is from 0.25 to 1.5".to_owned()))?;
         }
         Ok(new)
+    }
+
+    /// These settings with the language that is heard, if one was named.
+    pub fn heard_by(mut self, engine: &Engine) -> Result<Self, Refused> {
+        if let Some(wanted) = self.transcription["language"].as_str() {
+            let language = engine.language(wanted);
+            let language = language.map_err(|error| Refused::value(error.to_string()))?;
+            self.transcription["language"] = json!(language);
+        }
+        Ok(self)
     }
 
     /// Turn detection, completed.

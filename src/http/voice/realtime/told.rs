@@ -208,7 +208,11 @@ impl Client {
             session.clone()
         };
         let voices = self.engine.voices();
-        match self.settings.updated(&session, &voices, self.spoke) {
+        let updated = self
+            .settings
+            .updated(&session, &voices, self.spoke)
+            .and_then(|settings| settings.heard_by(&self.engine));
+        match updated {
             Ok(settings) => {
                 self.settings = settings;
                 let Options { tuning, .. } = self.settings.options();
