@@ -26,12 +26,14 @@ impl Ring {
         self.samples.drain(..over);
     }
 
-    /// A stretch of it; silence stands for what is lost or has not come.
+    /// A stretch of it, of a long one the end; silence stands for what is lost or has not come.
     #[must_use]
     pub fn stretch(&self, stretch: Range<Ms>) -> Arc<[f32]> {
         let begins = self.heard - self.samples.len() as u64;
-        let most = stretch.start + (KEPT as u64 / PER_MS);
-        (stretch.start * PER_MS..stretch.end.min(most) * PER_MS)
+        let start = stretch
+            .start
+            .max(stretch.end.saturating_sub(KEPT as u64 / PER_MS));
+        (start * PER_MS..stretch.end * PER_MS)
             .map(|at| {
                 at.checked_sub(begins)
                     .and_then(|at| self.samples.get(at as usize))
@@ -64,6 +66,7 @@ mod tests {
             "what is gone is silent"
         );
         assert_eq!(at(39_990, 40_010).2, 0.0, "what has not come is too");
-        assert_eq!(ring.stretch(0..90_000).len(), KEPT);
+        let long = ring.stretch(0..40_000);
+        assert_eq!((long.len(), long[0], long[KEPT - 1]), (KEPT, 10.0, 39.0));
     }
 }

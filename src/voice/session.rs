@@ -28,7 +28,7 @@ pub use event::{
     TurnId, Why, Word,
 };
 
-use super::{hallucination::Voiced, turn::Detection};
+use super::turn::Detection;
 use reply::Reply;
 use speak::{Barge, EchoFloor};
 use think::Thought;
@@ -67,8 +67,8 @@ pub struct Session {
     /// Somebody else speaks for us.
     operator: bool,
     echo: EchoFloor,
-    /// What was heard since the last commit, where only the client knows where turns end.
-    buffered: Option<(Ms, Voiced)>,
+    /// What was said into an answer since the last commit, where only the client knows where turns end.
+    buffered: Option<Utterance>,
     /// Turns that nobody asked to be answered yet.
     unanswered: Vec<String>,
     /// The last answer, for corrections of what was heard of it.
@@ -280,7 +280,7 @@ impl Session {
         if was_manual == manual {
             return state;
         }
-        self.buffered = None;
+        self.forget_buffered();
         match state {
             // Its beginning was never told, or its end never would be.
             State::Listening(utterance) | State::MaybeEnd(utterance) => {

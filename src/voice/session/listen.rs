@@ -6,7 +6,7 @@ use super::{
     utterance::{Finale, GUESSES, Piece, Utterance},
 };
 use crate::voice::{
-    hallucination::{Doubt, Hypothesis, Voiced, doubt},
+    hallucination::{Doubt, Hypothesis, doubt},
     turn::{Detection, Signs, wait},
     words::{fold, is_echo, looks_complete, says_stop},
 };
@@ -68,24 +68,7 @@ impl Session {
     /// A look at what is being said, when it is time; a turn that grows too long loses its beginning to
     /// a piece of its own.
     pub(super) fn look(&mut self, utterance: &mut Utterance) {
-        if !self.tuning.hears {
-            return;
-        }
-        if self.now - utterance.began >= PIECE && utterance.voiced.is_speech() {
-            if let Some(job) = utterance.look.take() {
-                self.out.push(Effect::ForgetJob(job));
-            }
-            let job = self.job();
-            self.out.push(Effect::Transcribe {
-                job,
-                whole: true,
-                stretch: utterance.began..self.now,
-            });
-            utterance.pieces.push(Piece { job, text: None });
-            utterance.began = self.now;
-            utterance.captions.turn_over();
-            utterance.latest = None;
-        } else if utterance.wants_look(self.now) {
+        if self.tuning.hears && !self.cut(utterance) && utterance.wants_look(self.now) {
             let job = self.job();
             self.out.push(Effect::Transcribe {
                 job,
@@ -94,6 +77,28 @@ impl Session {
             });
             utterance.look_begun(job, self.now);
         }
+    }
+
+    /// Cuts the beginning off, as a piece of its own, of what has grown too long to be heard at once.
+    fn cut(&mut self, utterance: &mut Utterance) -> bool {
+        let long = self.now - utterance.began >= PIECE;
+        if !long || !self.tuning.hears || !utterance.voiced.is_speech() {
+            return false;
+        }
+        if let Some(job) = utterance.look.take() {
+            self.out.push(Effect::ForgetJob(job));
+        }
+        let job = self.job();
+        self.out.push(Effect::Transcribe {
+            job,
+            whole: true,
+            stretch: utterance.began..self.now,
+        });
+        utterance.pieces.push(Piece { job, text: None });
+        utterance.began = self.now;
+        utterance.captions.turn_over();
+        utterance.latest = None;
+        true
     }
 
     /// Silence: the words are asked for at once, and whether that was all.
@@ -233,41 +238,54 @@ impl Session {
 
     /// Sound where only the client knows where turns end.
     pub(super) fn recorded(&mut self, state: State, frame: Frame, speech: bool) -> State {
-        match state {
-            State::Idle | State::Listening(_) => {
-                let mut utterance = match state {
-                    State::Listening(utterance) => utterance,
-                    _ => self.recording(self.now - FRAME_MS),
-                };
-                if speech {
-                    utterance.last_voice = self.now;
-                    utterance.voiced.add(FRAME_MS, frame.speech);
-                }
+        let (mut utterance, answering) = match state {
+            State::Listening(utterance) => (utterance, None),
+            State::Idle => (self.recording(), None),
+            other => (self.recording(), Some(other)),
+        };
+        // Silence before the first word is no part of what is said, however long it was, and of noises not all.
+        let before = match utterance.is_silent() {
+            true => FRAME_MS + self.tuning.preroll,
+            false if !utterance.voiced.is_speech() => PIECE / 2,
+            false => Ms::MAX,
+        };
+        utterance.began = utterance.began.max(self.now.saturating_sub(before));
+        if speech {
+            utterance.last_voice = self.now;
+            utterance.voiced.add(FRAME_MS, frame.speech);
+        }
+        match answering {
+            None => {
                 self.look(&mut utterance);
                 State::Listening(utterance)
             }
-            other => {
-                let (_, voiced) = self
-                    .buffered
-                    .get_or_insert((self.now - FRAME_MS, Voiced::default()));
-                if speech {
-                    voiced.add(FRAME_MS, frame.speech);
-                }
-                other
+            Some(state) => {
+                self.cut(&mut utterance);
+                self.buffered = Some(utterance);
+                state
             }
         }
     }
 
     /// What was recorded since the last commit, or nothing yet.
-    fn recording(&mut self, began: Ms) -> Utterance {
-        let turn = self.turn();
-        let (began, voiced) = self
-            .buffered
-            .take()
-            .unwrap_or_else(|| (began, Voiced::default()));
-        let mut utterance = Utterance::new(turn, began, self.now, None);
-        utterance.voiced = voiced;
-        utterance
+    fn recording(&mut self) -> Utterance {
+        self.buffered.take().unwrap_or_else(|| {
+            let turn = self.turn();
+            let began = self.now.saturating_sub(FRAME_MS);
+            Utterance::new(turn, began, self.now, None)
+        })
+    }
+
+    /// What was said into an answer is not wanted.
+    pub(super) fn forget_buffered(&mut self) {
+        let Some(utterance) = self.buffered.take() else {
+            return;
+        };
+        for piece in utterance.pieces {
+            if piece.text.is_none() {
+                self.out.push(Effect::ForgetJob(piece.job));
+            }
+        }
     }
 
     pub(super) fn commit(&mut self, state: State) -> State {
@@ -279,7 +297,7 @@ impl Session {
             {
                 // One thing at a time: who speaks anew does not want the old answer.
                 self.stop_answering(state);
-                self.recording(self.now)
+                self.recording()
             }
             other => {
                 self.out.push(Effect::Refused(super::Refusal::NothingSaid));
@@ -290,7 +308,11 @@ impl Session {
             self.out.push(Effect::ForgetJob(job));
         }
         if utterance.finale == Finale::None && utterance.voiced.is_speech() {
-            if self.tuning.hears {
+            if !utterance.pieces.is_empty() && utterance.is_silent() {
+                // All of it is in the pieces.
+                utterance.finale = Finale::Text(String::new());
+                utterance.join();
+            } else if self.tuning.hears {
                 self.ask_for_words(&mut utterance);
             } else {
                 utterance.finale = Finale::Failed;
@@ -300,7 +322,7 @@ impl Session {
     }
 
     pub(super) fn clear(&mut self, state: State) -> State {
-        self.buffered = None;
+        self.forget_buffered();
         match state {
             State::Listening(utterance) | State::MaybeEnd(utterance) => {
                 self.run.speech = 0;
@@ -317,6 +339,9 @@ impl Session {
         hypothesis: &Hypothesis,
         cost: Ms,
     ) -> State {
+        if self.buffered_piece(job, Some(hypothesis)) {
+            return state;
+        }
         match &mut state {
             State::Listening(utterance) | State::MaybeEnd(utterance)
                 if utterance.look == Some(job) =>
@@ -342,6 +367,9 @@ impl Session {
     }
 
     pub(super) fn not_transcribed(&mut self, mut state: State, job: JobId) -> State {
+        if self.buffered_piece(job, None) {
+            return state;
+        }
         match &mut state {
             State::Listening(utterance) | State::MaybeEnd(utterance)
                 if utterance.look == Some(job) =>
@@ -360,6 +388,29 @@ impl Session {
         }
     }
 
+    /// The words of a piece of what was said into an answer, or the news that there will be none.
+    fn buffered_piece(&mut self, job: JobId, hypothesis: Option<&Hypothesis>) -> bool {
+        let Some(mut utterance) = self.buffered.take_if(|buffered| buffered.awaits(job)) else {
+            return false;
+        };
+        let believed = hypothesis.map(|hypothesis| self.believed(&utterance, hypothesis));
+        utterance.piece(job, believed.and_then(Result::ok).unwrap_or_default());
+        self.buffered = Some(utterance);
+        true
+    }
+
+    /// The words, if they are believed.
+    fn believed(&self, utterance: &Utterance, hypothesis: &Hypothesis) -> Result<String, Doubt> {
+        let text = hypothesis.text.trim();
+        let (said, until) = &self.last_said;
+        let echo = utterance.began <= until + ECHO_TAIL && is_echo(text, said);
+        match doubt(hypothesis, &utterance.voiced) {
+            None if echo => Err(Doubt::Echo),
+            None => Ok(text.to_owned()),
+            Some(doubt) => Err(doubt),
+        }
+    }
+
     /// The words of a piece or of a whole turn, or the news that there will be none.
     fn words(&mut self, mut state: State, job: JobId, hypothesis: Option<&Hypothesis>) -> State {
         let utterance = match &mut state {
@@ -370,18 +421,9 @@ impl Session {
             }) => utterance,
             _ => return state,
         };
-        let doubted = hypothesis.map(|hypothesis| {
-            let text = hypothesis.text.trim();
-            let (said, until) = &self.last_said;
-            let echo = utterance.began <= until + ECHO_TAIL && is_echo(text, said);
-            match doubt(hypothesis, &utterance.voiced) {
-                None if echo => Err(Doubt::Echo),
-                None => Ok(text.to_owned()),
-                Some(doubt) => Err(doubt),
-            }
-        });
-        if let Some(piece) = utterance.pieces.iter_mut().find(|piece| piece.job == job) {
-            piece.text = Some(doubted.and_then(Result::ok).unwrap_or_default());
+        let doubted = hypothesis.map(|hypothesis| self.believed(utterance, hypothesis));
+        if utterance.awaits(job) {
+            utterance.piece(job, doubted.and_then(Result::ok).unwrap_or_default());
         } else if utterance.finale == Finale::Asked(job) {
             let long = !utterance.pieces.is_empty();
             utterance.finale = match doubted {
@@ -394,22 +436,13 @@ impl Session {
         } else {
             return state;
         }
-        if let Finale::Text(last) = &utterance.finale
-            && let Some(whole) = utterance.whole(last)
-        {
-            utterance.finale = if whole.is_empty() {
-                Finale::Doubted(Doubt::Empty)
-            } else {
-                Finale::Text(whole.clone())
-            };
-            utterance.pieces.clear();
+        if let Some(whole) = utterance.join()
             // What is plainly the half of a sentence is not worth a guess.
-            if let State::MaybeEnd(utterance) = &mut state
-                && !whole.is_empty()
-                && (looks_complete(&whole) || utterance.over.is_some_and(|over| over >= 0.5))
-            {
-                self.guess(utterance, &whole);
-            }
+            && let State::MaybeEnd(utterance) = &mut state
+            && !whole.is_empty()
+            && (looks_complete(&whole) || utterance.over.is_some_and(|over| over >= 0.5))
+        {
+            self.guess(utterance, &whole);
         }
         match state {
             State::MaybeEnd(utterance) => self.decide_if_time(utterance),

@@ -289,16 +289,18 @@ impl Session {
                 awaited: Awaited::Words(utterance, true),
             }),
             other => {
-                if let (State::Listening(utterance), Detection::Manual) =
-                    (&other, self.tuning.detection)
-                {
-                    // It goes on being recorded.
-                    self.buffered = Some((utterance.began, utterance.voiced));
-                    if let Some(job) = utterance.look {
-                        self.out.push(Effect::ForgetJob(job));
+                match other {
+                    State::Listening(mut utterance)
+                        if self.tuning.detection == Detection::Manual =>
+                    {
+                        if let Some(job) = utterance.look.take() {
+                            self.out.push(Effect::ForgetJob(job));
+                        }
+                        self.withdraw(&mut utterance, Why::OtherWords);
+                        // It goes on being recorded.
+                        self.buffered = Some(utterance);
                     }
-                } else {
-                    self.stop_answering(other);
+                    other => self.stop_answering(other),
                 }
                 let question = std::mem::take(&mut self.unanswered).join(" ");
                 let turn = self.turn();

@@ -83,6 +83,11 @@ impl Utterance {
         }
     }
 
+    /// Whether nothing was said in it yet, or nothing after its last piece.
+    pub fn is_silent(&self) -> bool {
+        self.voiced.length == 0 || self.last_voice <= self.began
+    }
+
     /// Whether it is time for another look.
     pub fn wants_look(&self, now: Ms) -> bool {
         let pause = LOOK_EVERY.max((self.cost as f32 * LOOK_COST) as Ms);
@@ -114,8 +119,34 @@ impl Utterance {
         (self.captions.hear(text), stays && looks_complete(text))
     }
 
+    /// Whether a call is for one of its pieces.
+    pub fn awaits(&self, job: JobId) -> bool {
+        self.pieces.iter().any(|piece| piece.job == job)
+    }
+
+    /// The words of a piece are known.
+    pub fn piece(&mut self, job: JobId, text: String) {
+        if let Some(piece) = self.pieces.iter_mut().find(|piece| piece.job == job) {
+            piece.text = Some(text);
+        }
+    }
+
+    /// Makes the words of the pieces and those of the end one text, once all are known, and gives it.
+    pub fn join(&mut self) -> Option<String> {
+        let Finale::Text(last) = &self.finale else {
+            return None;
+        };
+        let whole = self.whole(last)?;
+        self.pieces.clear();
+        self.finale = match whole.is_empty() {
+            true => Finale::Doubted(Doubt::Empty),
+            false => Finale::Text(whole.clone()),
+        };
+        Some(whole)
+    }
+
     /// The pieces' words and `last`, after what was carried over; `None` while a piece is still in work.
-    pub fn whole(&self, last: &str) -> Option<String> {
+    fn whole(&self, last: &str) -> Option<String> {
         let mut words = Vec::new();
         for piece in &self.pieces {
             words.push(piece.text.as_deref()?);
