@@ -232,6 +232,7 @@ impl Live {
                 let so_far = Output::SoFar {
                     turns: self.so_far(),
                     sources: self.sources.clone(),
+                    rate: self.options.rate_out,
                 };
                 if operator.try_send(so_far).is_ok() {
                     self.operator = Some(operator);
@@ -267,12 +268,12 @@ impl Live {
     /// Sound: into the ring, and frame after frame to the ears.
     fn hear(&mut self, samples: &[f32]) {
         self.sound_at = Instant::now();
+        let samples = self.resampler.push(samples);
         if let Some(operator) = &self.operator {
-            let voice = crate::domain::audio::s16(samples).collect();
+            let voice = crate::domain::audio::s16(&samples).collect();
             // Who listens too slowly misses a bit; the caller must not wait for them.
             let _ = operator.try_send(Output::Voice(voice));
         }
-        let samples = self.resampler.push(samples);
         self.ring.push(&samples);
         self.partial.extend(samples);
         while self.partial.len() >= FRAME {

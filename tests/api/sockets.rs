@@ -5,6 +5,7 @@
 
 mod limits;
 mod settings;
+mod takeover;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use futures::{SinkExt, StreamExt};

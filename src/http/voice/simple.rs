@@ -18,7 +18,10 @@ use uuid::Uuid;
 
 use super::socket::{Frame, Gone, Socket};
 use crate::{
-    domain::{Collection, ConversationId, audio::from_s16le},
+    domain::{
+        Collection, ConversationId,
+        audio::{LISTEN_RATE, from_s16le},
+    },
     http::{
         State,
         problem::{Code, Problem},
@@ -451,7 +454,11 @@ impl Client {
             }
             Output::Degraded(components) => json!({ "type": "degraded", "components": components }),
             Output::Handoff(active) => json!({ "type": "handoff", "active": active }),
-            Output::SoFar { turns, sources } => {
+            Output::SoFar {
+                turns,
+                sources,
+                rate,
+            } => {
                 let sources: Vec<_> = sources.into_iter().map(wire::Citation::from).collect();
                 let summary = summary(&turns);
                 let transcript: Vec<Value> = turns
@@ -459,7 +466,8 @@ impl Client {
                     .map(|(question, answer)| json!({ "question": question, "answer": answer }))
                     .collect();
                 json!({
-                    "type": "taken_over", "summary": summary, "transcript": transcript, "sources": sources,
+                    "type": "taken_over", "sample_rate": rate, "sample_rate_out": LISTEN_RATE,
+                    "summary": summary, "transcript": transcript, "sources": sources,
                 })
             }
             Output::Refused(why) => return self.refused(why).await,

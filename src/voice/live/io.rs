@@ -31,7 +31,7 @@ pub enum Input {
     Changed(Box<Options>),
     /// Somebody takes the conversation over, and is told of it.
     TakeOver(mpsc::Sender<Output>),
-    /// Their voice, at the rate that the client hears.
+    /// Their voice, at the rate that the caller hears.
     Operator(Sound<i16>),
     HandBack,
 }
@@ -101,10 +101,12 @@ pub enum Output {
     Refused(Refusal),
     /// Somebody speaks for us, or does no more.
     Handoff(bool),
-    /// For who took over: what was said so far, and out of which documents.
+    /// For who took over: what was said so far, and out of which documents. `rate`: samples a second of the
+    /// voice that is awaited from them.
     SoFar {
         turns: Vec<(String, String)>,
         sources: Vec<Citation>,
+        rate: u32,
     },
     /// For them: the caller's voice at 16 kHz; for the caller: theirs.
     Voice(Vec<i16>),
