@@ -190,6 +190,8 @@ impl Live {
                 _ = tick.tick(), if self.session.is_at_work() || self.session.is_hearing() => {
                     self.time_passes();
                 }
+                // Whoever took over holds the inlet too: without a caller it ends all the same.
+                () = self.output.closed() => break,
                 () = gone(self.operator.as_ref()), if self.operator.is_some() => self.hand_back(),
             }
         }

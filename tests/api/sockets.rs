@@ -3,6 +3,7 @@
 //! The client sends silence for every sound that it is sent, as a microphone beside a loudspeaker would: the
 //! conversation's time goes on with what is heard, and nothing waits for a clock.
 
+mod ends;
 mod limits;
 mod settings;
 mod takeover;
