@@ -365,9 +365,11 @@ impl World {
             Effect::Flush { reply } => {
                 self.alive(reply, "a flush");
             }
-            Effect::Drop { reply, .. } => {
+            Effect::Drop { reply, why } => {
                 let known = self.replies.get_mut(&reply).expect("it was asked for");
                 assert!(!known.dropped, "{reply:?} dropped twice");
+                // Who is told that it is over is told of its end next.
+                assert_eq!(known.began, why == Why::Ended, "{reply:?}: {why:?}");
                 known.dropped = true;
             }
             Effect::Ended {

@@ -370,14 +370,14 @@ impl Session {
         self.operator = true;
         match &mut state {
             State::Listening(utterance) | State::MaybeEnd(utterance) => {
-                self.withdraw(utterance, Why::Ended);
+                self.withdraw(utterance, Why::WentOn);
                 state
             }
             State::Thinking(Thought {
                 awaited: Awaited::Words(utterance, _),
                 ..
             }) => {
-                self.withdraw(utterance, Why::Ended);
+                self.withdraw(utterance, Why::WentOn);
                 state
             }
             State::Idle => state,

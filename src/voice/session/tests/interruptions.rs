@@ -158,7 +158,7 @@ fn somebody_else_speaks_for_us() {
             "handed-back",
         ],
         &[
-            "drop Ended",
+            "drop WentOn",
             "[handoff]",
             "stopped 1 at 640",
             "transcript When is rent due?",
