@@ -192,10 +192,9 @@ impl Engine {
             },
         );
         let live = live::Live::new(Arc::clone(self), options, conversation, ears, output);
-        let stop = self.parts.cancel.clone();
         self.parts.tracker.spawn(async move {
             let _listed = listed;
-            stop.run_until_cancelled(live.run(input)).await;
+            live.run(input).await;
         });
         Ok(Conversation {
             id,

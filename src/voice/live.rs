@@ -164,13 +164,14 @@ impl Live {
         }
     }
 
-    /// Runs until the client has left.
+    /// Runs until the client has left, or everything ends.
     pub async fn run(mut self, mut input: mpsc::Receiver<Input>) {
         metrics::gauge!("griot_voice_sessions").increment(1.0);
         let _open = scopeguard();
         let (news, mut told) = mpsc::channel(NEWS);
         self.news = news;
         self.prepare_filling();
+        let stop = self.engine.parts.cancel.clone();
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
         while !self.unread {
@@ -190,6 +191,7 @@ impl Live {
                 _ = tick.tick(), if self.session.is_at_work() || self.session.is_hearing() => {
                     self.time_passes();
                 }
+                () = stop.cancelled() => break,
                 // Whoever took over holds the inlet too: without a caller it ends all the same.
                 () = self.output.closed() => break,
                 () = gone(self.operator.as_ref()), if self.operator.is_some() => self.hand_back(),
