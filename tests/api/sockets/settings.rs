@@ -47,3 +47,25 @@ fn with(mut message: Value, field: &str, value: &str) -> Value {
     message[field] = json!(value);
     message
 }
+
+#[tokio::test]
+async fn an_id_that_was_given_out_names_no_other_item() {
+    let app = with_lease(Settings::default()).await;
+    let mut client = Client::realtime(&app, "").await;
+    client.speak(900).await;
+    let started = client.until("input_audio_buffer.speech_started").await;
+    let item =
+        json!({ "type": "message", "role": "user", "content": ["x"], "id": started["item_id"] });
+    client
+        .say(json!({ "type": "conversation.item.create", "item": item }))
+        .await;
+    assert_eq!(
+        client.until("error").await["error"]["code"],
+        "invalid_value"
+    );
+    client.hush(900).await;
+    let heard = client
+        .until("conversation.item.input_audio_transcription.completed")
+        .await;
+    assert_eq!(heard["transcript"], SAID);
+}

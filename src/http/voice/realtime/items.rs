@@ -63,7 +63,11 @@ impl Items {
 
     pub fn transcribed(&mut self, id: &str, transcript: &str) {
         if let Some(at) = self.place(id) {
-            self.list[at].1["content"][0]["transcript"] = json!(transcript);
+            // Absent where the item is not the one of a turn.
+            let place = self.list[at].1.pointer_mut("/content/0/transcript");
+            if let Some(place) = place {
+                *place = json!(transcript);
+            }
         }
     }
 
@@ -141,6 +145,22 @@ mod tests {
         items.remove("c");
         assert_eq!(items.replace("b", item("b")), Some("a".to_owned()));
         assert!(items.get("c").is_none() && items.get("d").is_some());
+    }
+
+    #[test]
+    fn what_was_said_goes_into_items_of_turns_only() {
+        let mut items = Items::default();
+        let turn = json!({ "id": "a", "content": [{ "type": "input_audio", "transcript": null }] });
+        items.push(turn, None);
+        items.transcribed("a", "Rent?");
+        assert_eq!(items.get("a").unwrap()["content"][0]["transcript"], "Rent?");
+        for content in [json!(["x"]), json!([]), json!("x"), json!(null)] {
+            let mut items = Items::default();
+            let other = json!({ "id": "a", "content": content });
+            items.push(other.clone(), None);
+            items.transcribed("a", "Rent?");
+            assert_eq!(items.get("a"), Some(&other));
+        }
     }
 
     #[test]

@@ -235,6 +235,11 @@ impl Client {
             Ok(item) => item,
             Err(message) => return self.wire.error("invalid_value", &message, id).await,
         };
+        let name = item["id"].as_str().unwrap_or_default();
+        if self.items.get(name).is_some() || self.turns.values().any(|given| given == name) {
+            let message = "there is an item of that id; leave it out, and one is given";
+            return self.wire.error("invalid_value", message, id).await;
+        }
         if let Some(text) = items::user_text(&item) {
             let waiting: usize = self.typed.iter().map(|text| text.chars().count() + 1).sum();
             if waiting + text.chars().count() > self.chars {
