@@ -62,7 +62,8 @@ enum News {
         reply: ReplyId,
         news: answering::News,
     },
-    Filling(Vec<i16>),
+    /// At so many samples a second.
+    Filling(Vec<i16>, u32),
 }
 
 /// A call that ends when it is not wanted any more.
@@ -79,6 +80,8 @@ struct Answering {
     _call: Call,
     question: String,
     sound: Vec<i16>,
+    /// Samples a second of it: those that were wanted when it was begun.
+    rate: u32,
     citations: Vec<Citation>,
     documents: Vec<DocumentId>,
     degraded: Vec<Component>,
@@ -108,7 +111,7 @@ pub(super) struct Live {
     news: mpsc::Sender<News>,
     jobs: HashMap<JobId, Call>,
     answers: HashMap<ReplyId, Answering>,
-    filling: Option<Vec<i16>>,
+    filling: Option<(Vec<i16>, u32)>,
     filler: Option<Call>,
     last: Option<Heard>,
     said: Vec<(String, String)>,
@@ -361,15 +364,15 @@ impl Live {
                 }
             }
             News::Reply { reply, news } => self.reply(reply, news),
-            News::Filling(sound) => self.filling = Some(sound),
+            News::Filling(sound, rate) => self.filling = Some((sound, rate)),
         }
     }
 
     fn reply(&mut self, reply: ReplyId, news: answering::News) {
-        let rate = self.options.rate_out;
         let Some(answering) = self.answers.get_mut(&reply) else {
             return;
         };
+        let rate = answering.rate;
         let part = match news {
             answering::News::Mark(mark) => {
                 self.trace.mark(reply, mark);

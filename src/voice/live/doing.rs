@@ -85,13 +85,16 @@ impl Live {
                 }
             }
             Effect::Send { reply, sound } => {
-                let per_ms = self.options.rate_out as usize / 1000;
+                let Some(answering) = self.answers.get(&reply) else {
+                    return;
+                };
+                let rate = answering.rate;
+                let per_ms = rate as usize / 1000;
                 let stretch = sound.start as usize * per_ms..sound.end as usize * per_ms;
                 let gain = if self.ducked { DUCKED } else { 1.0 };
-                let samples: Vec<i16> = self
-                    .answers
-                    .get(&reply)
-                    .and_then(|answering| answering.sound.get(stretch))
+                let samples: Vec<i16> = answering
+                    .sound
+                    .get(stretch)
                     .map(|samples| {
                         samples
                             .iter()
@@ -99,8 +102,12 @@ impl Live {
                             .collect()
                     })
                     .unwrap_or_default();
-                self.trace.sent(reply, &samples, self.options.rate_out);
-                self.send(Output::Sound { reply, samples });
+                self.trace.sent(reply, &samples, rate);
+                self.send(Output::Sound {
+                    reply,
+                    samples,
+                    rate,
+                });
             }
             Effect::Duck(on) => {
                 self.ducked = on;

@@ -80,6 +80,8 @@ pub enum Output {
     Sound {
         reply: ReplyId,
         samples: Vec<i16>,
+        /// Samples a second: of an answer that was begun before the options changed, those of before.
+        rate: u32,
     },
     Duck(bool),
     Flushed {

@@ -86,6 +86,7 @@ impl Live {
                 _call: call,
                 question,
                 sound: Vec::new(),
+                rate: self.options.rate_out,
                 citations: Vec::new(),
                 documents: Vec::new(),
                 degraded: Vec::new(),
@@ -112,20 +113,21 @@ impl Live {
         let news = self.news.clone();
         self.filler = Some(self.spawn(async move {
             if let Ok(sound) = speaking.say(FILLING).await {
-                let _ = news.send(News::Filling(sound)).await;
+                let _ = news.send(News::Filling(sound, speaking.rate)).await;
             }
         }));
     }
 
     pub(super) fn fill_time(&mut self, reply: ReplyId) {
-        let rate = u64::from(self.options.rate_out);
-        if let (Some(sound), Some(answering)) = (&self.filling, self.answers.get_mut(&reply))
+        if let (Some((sound, rate)), Some(answering)) =
+            (&self.filling, self.answers.get_mut(&reply))
             && answering.sound.is_empty()
+            && answering.rate == *rate
         {
             answering.sound.extend(sound);
             let part = Part::Acknowledgement {
                 text: format!("{FILLING} "),
-                sound: sound.len() as u64 * 1000 / rate,
+                sound: sound.len() as u64 * 1000 / u64::from(*rate),
             };
             self.tell(Event::Reply { reply, part });
         }

@@ -1,5 +1,7 @@
 //! What a client sets, and what becomes of it.
 
+use griot::ports::fakes::Gate;
+
 use super::*;
 
 #[tokio::test]
@@ -68,4 +70,48 @@ async fn an_id_that_was_given_out_names_no_other_item() {
         .until("conversation.item.input_audio_transcription.completed")
         .await;
     assert_eq!(heard["transcript"], SAID);
+}
+
+#[tokio::test]
+async fn an_answer_in_work_is_heard_in_the_new_format() {
+    let gate = Gate::new();
+    let app = with_lease(Settings {
+        gate: Some(gate.clone()),
+        ..Settings::default()
+    })
+    .await;
+    let mut client = Client::realtime(&app, "").await;
+    client.microphone = false;
+    let content = json!([{ "type": "input_text", "text": SAID }]);
+    let item = json!({ "type": "message", "role": "user", "content": content });
+    client
+        .say(json!({ "type": "conversation.item.create", "item": item }))
+        .await;
+    client.say(json!({ "type": "response.create" })).await;
+    client.until("response.created").await;
+    let output = json!({ "format": { "type": "audio/pcmu" } });
+    let session = json!({ "type": "realtime", "audio": { "output": output } });
+    client
+        .say(json!({ "type": "session.update", "session": session }))
+        .await;
+    client.until("session.updated").await;
+    gate.release();
+    let mut samples = 0;
+    let text = loop {
+        let event = client.next().await.expect("the session goes on");
+        if event["type"] == "response.output_audio.delta" {
+            let sound = STANDARD.decode(event["delta"].as_str().unwrap()).unwrap();
+            samples += sound.len();
+            client.hush(sound.len() as u64 / 8).await;
+        }
+        if event["type"] == "response.output_audio_transcript.done" {
+            break event["transcript"].as_str().unwrap().to_owned();
+        }
+    };
+    // The fake voice hums 200 ms a word, and marks of citations are no words.
+    let words = text
+        .split_whitespace()
+        .filter(|word| !word.starts_with('['))
+        .count();
+    assert_eq!(samples, words * 200 * 8, "{text}");
 }

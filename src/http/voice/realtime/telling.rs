@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::{Client, Giving, Gone, items};
 use crate::{
+    domain::{audio::s16, resample::resampled},
     http::wire,
     voice::{
         Output,
@@ -15,6 +16,18 @@ use crate::{
 
 /// Milliseconds of sound in one delta.
 const DELTA_MS: usize = 100;
+
+/// Sound that may have been made before the client asked for another format.
+fn at_rate(samples: Vec<i16>, from: u32, to: u32) -> Vec<i16> {
+    if from == to {
+        return samples;
+    }
+    let samples: Vec<f32> = samples
+        .into_iter()
+        .map(|s| f32::from(s) / 32768.0)
+        .collect();
+    s16(&resampled(&samples, from, to)).collect()
+}
 
 impl Client {
     pub(super) fn turn_item(&mut self, turn: TurnId) -> String {
@@ -115,10 +128,11 @@ impl Client {
                 });
                 self.wire.send(event).await
             }
-            Output::Sound { reply, samples } => {
+            Output::Sound { reply, samples, rate } => {
                 self.spoke = true;
                 let format = self.settings.format_out;
                 let Some(giving) = self.replies.get_mut(&reply) else { return Ok(()) };
+                let samples = at_rate(samples, rate, format.rate());
                 let per_delta = format.rate() as usize * DELTA_MS / 1000;
                 let (item, response) = (giving.item.clone(), giving.response.clone());
                 for piece in samples.chunks(per_delta) {
