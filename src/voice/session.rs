@@ -286,6 +286,11 @@ impl Session {
             State::Listening(utterance) | State::MaybeEnd(utterance) => {
                 self.dismiss(utterance, Dismissal::Cleared)
             }
+            // Nobody would find out whether they mean it, and a paused answer would wait for ever.
+            State::Ducked(reply, barge) => {
+                self.unduck(&barge);
+                State::Speaking(reply)
+            }
             other => other,
         }
     }

@@ -58,6 +58,7 @@ fn play(session: &mut Session, script: &[&str]) -> Vec<String> {
                 heard: rest.parse().unwrap(),
             }],
             "passed" => vec![Event::Passed(20); rest.parse::<usize>().unwrap() / 20],
+            "manual" => vec![Event::Tuned(MANUAL)],
             "taken-over" => vec![Event::TakenOver],
             "handed-back" => vec![Event::HandedBack],
             other => panic!("{other} is no step"),

@@ -168,3 +168,18 @@ fn somebody_else_speaks_for_us() {
         ],
     );
 }
+
+#[test]
+fn an_answer_that_waits_goes_on_when_nobody_listens_for_ends_of_turns() {
+    let ducked = [&ANSWERING[..], &["hush 128", "done", "speak 320"]].concat();
+    check(
+        &ducked,
+        &["manual", "hush 2016"],
+        &[
+            "duck false",
+            "sent to 2000",
+            "ended Completed 2000 ms: Rent is due on the first day of each month.",
+            "[listening]",
+        ],
+    );
+}
