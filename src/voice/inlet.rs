@@ -156,8 +156,8 @@ mod tests {
                 waiting.clear();
             }
         }
-        assert_eq!(heard, long);
-        drop(come);
+        assert!(heard == long, "what comes out is what went in");
+        drop((come, waiting));
         assert_eq!(inlet.sound(&[0.0]).await, Err(Over));
     }
 }
