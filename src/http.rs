@@ -166,6 +166,10 @@ impl State {
         &self.0.parts.voice
     }
 
+    fn tracker(&self) -> &TaskTracker {
+        &self.0.parts.tracker
+    }
+
     fn sockets(&self) -> &voice::Sockets {
         &self.0.sockets
     }
