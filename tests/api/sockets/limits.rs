@@ -28,7 +28,7 @@ async fn too_long_an_append_is_refused_and_the_session_lives_on() {
     let app = TestApp::start().await;
     let mut client = Client::realtime(&app, "").await;
     let append = |seconds: usize| {
-        let audio = STANDARD.encode(vec![0; seconds * 48_000]);
+        let audio = STANDARD.encode(vec![0_u8; seconds * 48_000]);
         json!({ "type": "input_audio_buffer.append", "audio": audio, "event_id": "long" })
     };
     client.say(append(61)).await;
