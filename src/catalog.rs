@@ -19,6 +19,7 @@ mod in_work;
 mod incidents;
 #[cfg(test)]
 mod migrations;
+mod profiles;
 mod publication;
 mod schema;
 mod snapshot;

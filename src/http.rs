@@ -247,6 +247,11 @@ pub fn router(state: State) -> Router {
         .routes(routes!(rag::context))
         .routes(routes!(rag::context_search))
         .routes(routes!(audio::speech::speech))
+        .routes(routes!(
+            voice::profile::get,
+            voice::profile::put,
+            voice::profile::delete
+        ))
         .routes(routes!(backup::backup))
         .routes(routes!(reindex::report, reindex::begin))
         .routes(routes!(reindex::roll_back))

@@ -15,7 +15,7 @@ const LOOK: Duration = Duration::from_millis(500);
 
 /// Entry `n` takes a file from version `n` to `n + 1` (`PRAGMA user_version`). Append only: entries
 /// that were released never change.
-pub(super) const MIGRATIONS: [&str; 8] = [
+pub(super) const MIGRATIONS: [&str; 9] = [
     V1,
     V2,
     GENERATIONS,
@@ -24,6 +24,7 @@ pub(super) const MIGRATIONS: [&str; 8] = [
     PAGE_ENGINE,
     TRIES,
     INCIDENT_EVENTS,
+    PROFILES,
 ];
 
 /// `documents.status` knows no `processing`: being in work is a matter of the running process alone,
@@ -227,6 +228,19 @@ const TRIES: &str = "ALTER TABLE documents ADD COLUMN tries INTEGER NOT NULL DEF
 
 /// What was seen and done while an incident lasted, as JSON.
 const INCIDENT_EVENTS: &str = "ALTER TABLE incidents ADD COLUMN events TEXT NOT NULL DEFAULT '[]';";
+
+/// How somebody wants to be spoken to and listened to. NULL: as usual.
+const PROFILES: &str = "
+CREATE TABLE profiles (
+    user       TEXT    NOT NULL PRIMARY KEY,
+    voice      TEXT,
+    speed      REAL,
+    language   TEXT,
+    patience   REAL,
+    barge_in   REAL,
+    updated_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+";
 
 /// Looks at a file that is there already, read-only.
 ///

@@ -114,6 +114,7 @@ fn applies(code: Code, path: &str, operation: &Operation) -> bool {
         Code::DocumentNotFound => is_library && has_input,
         Code::WatchNotFound => is_watch && path.ends_with('}'),
         Code::WatchConflict => is_watch && has_input,
+        Code::ProfileNotFound => path.starts_with("/api/voice/profile/") && !has_body,
         Code::TextNotFound => path.ends_with("/text"),
         Code::IncidentNotFound => path.starts_with("/api/incidents/"),
         Code::TooManyQuestions => is_rag,

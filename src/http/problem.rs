@@ -62,6 +62,7 @@ codes! {
     /// It is not processed yet, or could not be read.
     TextNotFound = NOT_FOUND, "text-not-found", "This document has no stored text";
     WatchNotFound = NOT_FOUND, "watch-not-found", "There is no such watch";
+    ProfileNotFound = NOT_FOUND, "profile-not-found", "This user has no voice profile";
     IncidentNotFound = NOT_FOUND, "incident-not-found", "There is no such incident";
     /// There is no earlier index to go back to.
     NothingKept = NOT_FOUND, "nothing-kept", "No earlier index is kept";

@@ -2,6 +2,7 @@
 //! [`realtime`] for those that speak OpenAI's.
 
 mod g711;
+pub mod profile;
 pub mod realtime;
 pub mod simple;
 mod socket;

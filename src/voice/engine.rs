@@ -17,8 +17,8 @@ use super::{
 };
 use crate::{
     answer::Answerer,
-    domain::{Collection, Component, ConversationId},
-    ports::Engines,
+    domain::{Collection, Component, ConversationId, Profile},
+    ports::{Engines, Voice},
 };
 
 /// What a client may leave unread: half a minute of sound and words.
@@ -86,6 +86,21 @@ impl Default for Options {
     }
 }
 
+/// The name of the voice that somebody wants: the one they named, or else one that speaks their language; `None`
+/// where there is neither.
+#[must_use]
+pub fn voice_of(profile: &Profile, voices: &[Voice]) -> Option<String> {
+    let named = voices
+        .iter()
+        .find(|voice| profile.voice.as_ref() == Some(&voice.name));
+    let speaks = |voice: &&Voice| {
+        let wanted = profile.language.as_deref();
+        wanted.is_some_and(|language| voice.language.split('-').next() == Some(language))
+    };
+    let voice = named.or_else(|| voices.iter().find(speaks))?;
+    Some(voice.name.clone())
+}
+
 /// One conversation, as its client holds it. Dropping the inlet ends it.
 pub struct Conversation {
     pub id: Uuid,
@@ -150,6 +165,12 @@ impl Engine {
             wanted: wanted.chars().take(40).collect(),
             known: known.join(", "),
         })
+    }
+
+    /// The voice that somebody wants.
+    #[must_use]
+    pub fn voice_of(&self, profile: &Profile) -> Option<String> {
+        voice_of(profile, &self.parts.engines.synthesizer.voices())
     }
 
     /// Begins a conversation. The model that hears is read first, so that nothing is missed.
@@ -249,5 +270,35 @@ struct Listed {
 impl Drop for Listed {
     fn drop(&mut self) {
         self.engine.list().remove(&self.id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whose_voice() {
+        let voices = [("joe", "en-us"), ("anna", "de")].map(|(name, language)| Voice {
+            name: name.to_owned(),
+            language: language.to_owned(),
+            rate: 16_000,
+        });
+        let check = |voice: Option<&str>, language: Option<&str>, expected: Option<&str>| {
+            let profile = Profile {
+                voice: voice.map(str::to_owned),
+                language: language.map(str::to_owned),
+                ..Profile::default()
+            };
+            assert_eq!(voice_of(&profile, &voices).as_deref(), expected);
+        };
+        check(None, None, None);
+        check(Some("anna"), Some("en"), Some("anna"));
+        check(None, Some("de"), Some("anna"));
+        check(None, Some("en"), Some("joe"));
+        // It was there when the profile was kept.
+        check(Some("gone"), None, None);
+        check(Some("gone"), Some("de"), Some("anna"));
+        check(None, Some("fr"), None);
     }
 }

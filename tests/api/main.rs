@@ -8,6 +8,7 @@ mod health;
 mod knowledge;
 mod passwords;
 mod problems;
+mod profiles;
 mod query;
 mod reindex;
 mod schema;

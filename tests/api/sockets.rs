@@ -25,7 +25,7 @@ use tokio_tungstenite::{
 use crate::app::{LEASE, QUOTE, SAID, Settings, TestApp};
 
 /// A client of either protocol.
-struct Client {
+pub struct Client {
     socket: WebSocketStream<TcpStream>,
     /// Samples a second of what it sends.
     rate: usize,
@@ -33,7 +33,7 @@ struct Client {
     /// Its microphone is on: sound is answered by silence.
     microphone: bool,
     /// Everything said to it, in order; sound as its length in milliseconds.
-    log: Vec<Value>,
+    pub log: Vec<Value>,
     sound_ms: u64,
 }
 
@@ -53,7 +53,7 @@ async fn connect(
 }
 
 impl Client {
-    async fn simple(app: &TestApp, start: Value) -> Self {
+    pub async fn simple(app: &TestApp, start: Value) -> Self {
         let socket = connect(app, "/api/voice/stream", &[]).await.unwrap();
         let mut client = Self {
             socket,
@@ -67,7 +67,7 @@ impl Client {
         client
     }
 
-    async fn realtime(app: &TestApp, query: &str) -> Self {
+    pub async fn realtime(app: &TestApp, query: &str) -> Self {
         let socket = connect(app, &format!("/v1/realtime?model=griot{query}"), &[])
             .await
             .unwrap();
@@ -83,7 +83,7 @@ impl Client {
         client
     }
 
-    async fn say(&mut self, message: Value) {
+    pub async fn say(&mut self, message: Value) {
         self.socket
             .send(Message::text(message.to_string()))
             .await
@@ -112,11 +112,11 @@ impl Client {
         }
     }
 
-    async fn speak(&mut self, ms: u64) {
+    pub async fn speak(&mut self, ms: u64) {
         self.sound(ms, true).await;
     }
 
-    async fn hush(&mut self, ms: u64) {
+    pub async fn hush(&mut self, ms: u64) {
         self.sound(ms, false).await;
     }
 
@@ -145,7 +145,7 @@ impl Client {
         Some(message)
     }
 
-    async fn until(&mut self, kind: &str) -> Value {
+    pub async fn until(&mut self, kind: &str) -> Value {
         loop {
             let Some(message) = self.next().await else {
                 panic!("the socket closed before {kind}: {:#?}", self.log);
@@ -157,7 +157,7 @@ impl Client {
     }
 
     /// The kinds of messages since `from`, neighbours of one kind as one.
-    fn kinds(&self, from: usize) -> Vec<&str> {
+    pub fn kinds(&self, from: usize) -> Vec<&str> {
         let mut kinds: Vec<&str> = self.log[from..]
             .iter()
             .map(|m| m["type"].as_str().unwrap())
@@ -186,7 +186,7 @@ async fn with_lease(settings: Settings) -> TestApp {
     app
 }
 
-fn start() -> Value {
+pub fn start() -> Value {
     json!({ "type": "start", "sample_rate": 16_000 })
 }
 

@@ -17,10 +17,13 @@ use super::{
     encode::{Encoder, Format},
 };
 use crate::{
-    domain::{Pcm, resample::resampled},
+    domain::{Pcm, Profile, UserId, ids::InvalidName, resample::resampled},
     http::State,
     ports::{Clause, Engines},
-    voice::speakable::{can_be_heard, speakable},
+    voice::{
+        engine::voice_of,
+        speakable::{can_be_heard, speakable},
+    },
 };
 
 /// Characters of a text.
@@ -48,6 +51,9 @@ pub struct SpeechRequest {
     /// 0.25 to 4; 1 is the voice's own pace.
     #[serde(default)]
     speed: Option<f32>,
+    /// Whose voice profile applies, where nothing else is said here.
+    #[serde(default)]
+    x_user: Option<String>,
     /// `audio`, or `sse` for server-sent events.
     #[serde(default)]
     #[schema(pattern = "^(audio|sse)$")]
@@ -107,7 +113,11 @@ pub async fn speech(
     let request: SpeechRequest = serde_json::from_slice(&body).map_err(|error| {
         Refusal::unreadable(format!("the body is not a request for speech: {error}"))
     })?;
-    let (clauses, format) = clauses_of(&request, state.engines())?;
+    let profile = match &request.x_user {
+        Some(user) => profile_of(&state, user).await?,
+        None => Profile::default(),
+    };
+    let (clauses, format) = clauses_of(&request, &profile, state.engines())?;
     let is_sse = match request.stream_format.as_deref() {
         None | Some("audio") => false,
         Some("sse") => true,
@@ -133,9 +143,20 @@ pub async fn speech(
     Ok((headers, Body::from_stream(bytes)).into_response())
 }
 
+async fn profile_of(state: &State, user: &str) -> Result<Profile, Refusal> {
+    let user: UserId = user
+        .parse()
+        .map_err(|error: InvalidName| Refusal::bad("x_user", error.to_string()))?;
+    let profile = state.catalog().call(move |c| c.profile(&user)).await;
+    profile
+        .map(Option::unwrap_or_default)
+        .map_err(|error| Refusal::broken(error.to_string()))
+}
+
 /// What is said, clause by clause, and how it is written.
 fn clauses_of(
     request: &SpeechRequest,
+    profile: &Profile,
     engines: &Engines,
 ) -> Result<(Vec<Clause>, Format), Refusal> {
     let _ = &request.model;
@@ -156,7 +177,8 @@ fn clauses_of(
             )
         })?,
     };
-    let speed = request.speed.unwrap_or(1.0);
+    let kept = profile.speed.map(|speed| speed as f32);
+    let speed = request.speed.or(kept).unwrap_or(1.0);
     if !SPEEDS.contains(&speed) {
         return Err(Refusal::bad("speed", "`speed` is a number from 0.25 to 4"));
     }
@@ -180,6 +202,9 @@ fn clauses_of(
             format!("there is no voice {name:?}; there are {}", some.join(", ")),
         ));
     }
+    let wanted = voice_of(profile, &voices);
+    let wanted = wanted.and_then(|name| voices.iter().find(|voice| voice.name == name));
+    let known = known.or(wanted);
     let language = known
         .or(voices.first())
         .map_or("en", |voice| voice.language.as_str());

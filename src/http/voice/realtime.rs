@@ -47,6 +47,8 @@ pub struct Wanted {
     intent: Option<String>,
     call_id: Option<String>,
     x_events: Option<String>,
+    /// Whose voice profile applies, where the client sets nothing else.
+    x_user: Option<String>,
 }
 
 /// Opens the socket.
@@ -72,6 +74,10 @@ pub async fn stream(
     let engine = Arc::clone(state.voice());
     let model = wanted.model.unwrap_or_else(|| "griot".to_owned());
     let mut settings = Settings::new(&model, engine.voices().first().cloned());
+    if let Some(user) = &wanted.x_user {
+        let profile = super::profile::of(&state, user).await?;
+        settings = settings.with_profile(&profile, engine.voice_of(&profile));
+    }
     settings.transcribe_only = wanted.intent.as_deref() == Some("transcription");
     let extensions = wanted.x_events.as_deref() == Some("1");
     let chars = state.max_question_chars();

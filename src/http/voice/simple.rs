@@ -19,7 +19,7 @@ use uuid::Uuid;
 use super::socket::{Frame, Gone, Socket};
 use crate::{
     domain::{
-        Collection, ConversationId,
+        Collection, ConversationId, Profile,
         audio::{LISTEN_RATE, from_s16le},
     },
     http::{
@@ -47,9 +47,11 @@ const RATES: std::ops::RangeInclusive<u32> = 8_000..=48_000;
 pub async fn stream(Shared(state): Shared<State>, request: Request) -> Result<Response, Problem> {
     let engine = Arc::clone(state.voice());
     let chars = state.max_question_chars();
+    let kept = state.clone();
     let serve = move |socket| async move {
         let mut client = Client {
             socket,
+            state: kept,
             engine,
             chars,
             turns: HashMap::new(),
@@ -93,11 +95,7 @@ struct Start {
     sample_rate_out: Option<u32>,
     collection: Option<Collection>,
     conversation_id: Option<ConversationId>,
-    /// Whose profile applies.
-    #[expect(
-        dead_code,
-        reason = "profiles are kept elsewhere; the name is part of the contract"
-    )]
+    /// Whose profile applies, where nothing else is said here.
     user_id: Option<String>,
     /// The client says when a turn ends (`stop`).
     push_to_talk: Option<bool>,
@@ -115,6 +113,7 @@ enum Begun {
 
 struct Client {
     socket: Socket,
+    state: State,
     engine: Arc<Engine>,
     /// Characters of a question.
     chars: usize,
@@ -154,14 +153,14 @@ impl Client {
                 }
             };
             match said {
-                Ok(Said::Start(start)) => match self.options(&start) {
+                Ok(Said::Start(start)) => match self.options(&start).await {
                     Ok(options) => match self.start(options).await? {
                         Some(conversation) => {
                             return Ok(Some(Begun::Talking(Box::new(conversation))));
                         }
                         None => return Ok(None),
                     },
-                    Err(reason) => self.problem(Code::InvalidValue, &reason).await?,
+                    Err(problem) => self.tell_problem(&problem).await?,
                 },
                 Ok(Said::Takeover { session_id, token }) => {
                     let Some(inlet) = self.engine.find(session_id, &token) else {
@@ -197,7 +196,17 @@ impl Client {
         }
     }
 
-    fn options(&self, start: &Start) -> Result<Options, String> {
+    /// What is asked for, completed by the profile of who asks.
+    async fn options(&self, start: &Start) -> Result<Options, Problem> {
+        let profile = match &start.user_id {
+            Some(user) => super::profile::of(&self.state, user).await?,
+            None => Profile::default(),
+        };
+        self.with_profile(start, &profile)
+            .map_err(|reason| Problem::new(Code::InvalidValue, reason))
+    }
+
+    fn with_profile(&self, start: &Start, profile: &Profile) -> Result<Options, String> {
         let rate_out = start.sample_rate_out.unwrap_or(24_000);
         if !RATES.contains(&start.sample_rate) {
             return Err(format!(
@@ -210,8 +219,11 @@ impl Client {
                 "`sample_rate_out` is {rate_out}; use 8000, 16000, 24000 or 48000"
             ));
         }
-        let speed = start.speed.unwrap_or(1.0);
-        let patience = start.patience.unwrap_or(1.0);
+        let or = |said: Option<f32>, kept: Option<f64>| {
+            said.or(kept.map(|kept| kept as f32)).unwrap_or(1.0)
+        };
+        let speed = or(start.speed, profile.speed);
+        let patience = or(start.patience, profile.patience);
         if !(0.25..=4.0).contains(&speed) || !(0.25..=4.0).contains(&patience) {
             return Err("`speed` and `patience` are from 0.25 to 4".to_owned());
         }
@@ -228,6 +240,7 @@ impl Client {
             .as_deref()
             .map(|wanted| self.engine.language(wanted));
         let language = language.transpose().map_err(|error| error.to_string())?;
+        let language = language.or_else(|| profile.language.clone());
         let manual = start.push_to_talk.unwrap_or(false);
         Ok(Options {
             tuning: Tuning {
@@ -240,13 +253,17 @@ impl Client {
                     })
                 },
                 ..Tuning::default()
-            },
+            }
+            .with_barge_in(profile.barge_in),
             collection: start.collection.clone(),
             conversation: start.conversation_id,
             rate_in: start.sample_rate,
             rate_out,
             aloud: true,
-            voice: start.voice.clone(),
+            voice: start
+                .voice
+                .clone()
+                .or_else(|| self.engine.voice_of(profile)),
             language,
             speed,
         })
@@ -492,7 +509,10 @@ impl Client {
     }
 
     async fn problem(&mut self, code: Code, detail: &str) -> Result<(), Gone> {
-        let problem = Problem::new(code, detail);
+        self.tell_problem(&Problem::new(code, detail)).await
+    }
+
+    async fn tell_problem(&mut self, problem: &Problem) -> Result<(), Gone> {
         self.say(json!({ "type": "error", "problem": problem.written() }))
             .await
     }

@@ -63,9 +63,28 @@ impl Default for Tuning {
             preroll: 300,
             respond: true,
             interruptible: true,
-            interrupt_after: 224,
+            interrupt_after: INTERRUPT_AFTER,
             acknowledge: true,
             hears: true,
+        }
+    }
+}
+
+/// What [`Tuning::interrupt_after`] is for a usual sensitivity, 0.5.
+const INTERRUPT_AFTER: Ms = 224;
+
+impl Tuning {
+    /// This tuning for somebody whose speech silences an answer this easily: 0 never, 1 at once.
+    #[must_use]
+    pub fn with_barge_in(self, sensitivity: Option<f64>) -> Self {
+        let Some(sensitivity) = sensitivity else {
+            return self;
+        };
+        let after = 2.0 * (1.0 - sensitivity.clamp(0.0, 1.0)) * INTERRUPT_AFTER as f64;
+        Self {
+            interruptible: self.interruptible && sensitivity > 0.0,
+            interrupt_after: after as Ms,
+            ..self
         }
     }
 }
@@ -323,4 +342,26 @@ pub enum Effect {
         echo: bool,
     },
     Refused(Refusal),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_easily_an_answer_is_silenced() {
+        let check = |sensitivity: Option<f64>, interruptible: bool, after: Ms| {
+            let tuning = Tuning::default().with_barge_in(sensitivity);
+            assert_eq!(
+                (tuning.interruptible, tuning.interrupt_after),
+                (interruptible, after),
+                "{sensitivity:?}"
+            );
+        };
+        check(None, true, INTERRUPT_AFTER);
+        check(Some(0.5), true, INTERRUPT_AFTER);
+        check(Some(1.0), true, 0);
+        check(Some(0.25), true, 336);
+        check(Some(0.0), false, 448);
+    }
 }

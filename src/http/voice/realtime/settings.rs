@@ -3,10 +3,13 @@
 use serde_json::{Value, json};
 
 use super::super::g711;
-use crate::voice::{
-    Engine, Options,
-    session::Tuning,
-    turn::{Detection, Patience},
+use crate::{
+    domain::Profile,
+    voice::{
+        Engine, Options,
+        session::Tuning,
+        turn::{Detection, Patience},
+    },
 };
 
 /// How sound is written in events.
@@ -123,7 +126,12 @@ pub struct Settings {
     noise_reduction: Value,
     turn_detection: Value,
     voice: Option<String>,
+    /// Speaks where a client asks for a voice that is not here.
+    usual_voice: Option<String>,
     speed: f64,
+    /// Of the profile: how long pauses may be (1 is usual), and how easily speech silences an answer.
+    patience: f64,
+    barge_in: Option<f64>,
     /// Whether the client is told the words of turns.
     pub transcribe: bool,
     /// Turns are written down and not answered.
@@ -147,11 +155,40 @@ impl Settings {
                 "type": "server_vad", "threshold": 0.5, "prefix_padding_ms": 300, "silence_duration_ms": 500,
                 "idle_timeout_ms": null, "create_response": true, "interrupt_response": true,
             }),
+            usual_voice: voice.clone(),
             voice,
             speed: 1.0,
+            patience: 1.0,
+            barge_in: None,
             transcribe: true,
             transcribe_only: false,
         }
+    }
+
+    /// These settings as somebody wants them, before the client sets anything. `voice`: the one they want.
+    pub fn with_profile(mut self, profile: &Profile, voice: Option<String>) -> Self {
+        if voice.is_some() {
+            self.usual_voice.clone_from(&voice);
+            self.voice = voice;
+        }
+        self.speed = profile.speed.unwrap_or(self.speed);
+        if let Some(language) = &profile.language {
+            self.transcription["language"] = json!(language);
+        }
+        if let Some(patience) = profile.patience {
+            self.patience = patience;
+            self.turn_detection["silence_duration_ms"] = json!(self.silence());
+        }
+        if let Some(barge_in) = profile.barge_in {
+            self.barge_in = Some(barge_in);
+            self.turn_detection["interrupt_response"] = json!(barge_in > 0.0);
+        }
+        self
+    }
+
+    /// Silence that ends a turn where the client does not say how much, milliseconds.
+    fn silence(&self) -> f64 {
+        (500.0 * self.patience).round()
     }
 
     /// Whether the server finds the ends of turns.
@@ -232,7 +269,9 @@ impl Settings {
             // Voices that are not here are those of another server: the usual one stands in for them.
             let name = voice.as_str().or(voice["id"].as_str());
             let known = name.filter(|name| voices.iter().any(|voice| voice == name));
-            let chosen = known.map(str::to_owned).or_else(|| voices.first().cloned());
+            let chosen = known
+                .map(str::to_owned)
+                .or_else(|| self.usual_voice.clone());
             if spoke && chosen != self.voice {
                 return Err(Refused::value(
                     "the voice cannot change after the first sound".to_owned(),
@@ -285,10 +324,10 @@ impl Settings {
                 "type": "server_vad",
                 "threshold": within("threshold", 0.0, 1.0, 0.5)?,
                 "prefix_padding_ms": within("prefix_padding_ms", 0.0, 5000.0, 300.0)?,
-                "silence_duration_ms": within("silence_duration_ms", 100.0, 10_000.0, 500.0)?,
+                "silence_duration_ms": within("silence_duration_ms", 100.0, 10_000.0, self.silence())?,
                 "idle_timeout_ms": or("idle_timeout_ms", Value::Null),
                 "create_response": or("create_response", json!(true)),
-                "interrupt_response": or("interrupt_response", json!(true)),
+                "interrupt_response": or("interrupt_response", json!(self.barge_in != Some(0.0))),
             })),
             Some("semantic_vad") => {
                 let eagerness = or("eagerness", json!("auto"));
@@ -304,7 +343,7 @@ impl Settings {
                     "type": "semantic_vad",
                     "eagerness": eagerness,
                     "create_response": or("create_response", json!(true)),
-                    "interrupt_response": or("interrupt_response", json!(true)),
+                    "interrupt_response": or("interrupt_response", json!(self.barge_in != Some(0.0))),
                 }))
             }
             _ => Err(Refused::value(
@@ -334,7 +373,10 @@ impl Settings {
                     _ => (1.0, 4000),
                 };
                 Tuning {
-                    detection: Detection::Judged(Patience { factor, longest }),
+                    detection: Detection::Judged(Patience {
+                        factor: factor * self.patience as f32,
+                        longest,
+                    }),
                     respond: flag("create_response"),
                     interruptible: flag("interrupt_response"),
                     ..Tuning::default()
@@ -349,7 +391,9 @@ impl Settings {
         Options {
             tuning: Tuning {
                 respond: tuning.respond && !self.transcribe_only,
-                ..tuning
+                // A client that asks for interruptions gets them, however reluctant the profile is.
+                interruptible: tuning.interruptible,
+                ..tuning.with_barge_in(self.barge_in)
             },
             // A collection is also a model, named `griot:COLLECTION`.
             collection: self
@@ -475,6 +519,53 @@ mod tests {
             "a stranger's voice is ours"
         );
         assert!(!input(json!({ "transcription": null })).unwrap().transcribe);
+    }
+
+    #[test]
+    fn a_profile_stands_until_the_client_says_otherwise() {
+        let profile = Profile {
+            speed: Some(0.8),
+            language: Some("en".to_owned()),
+            patience: Some(2.0),
+            barge_in: Some(0.0),
+            ..Profile::default()
+        };
+        let settings = Settings::new("griot", Some("joe".to_owned()))
+            .with_profile(&profile, Some("ann".to_owned()));
+        let options = settings.options();
+        assert_eq!(options.voice.as_deref(), Some("ann"));
+        assert_eq!(options.language.as_deref(), Some("en"));
+        assert!((options.speed - 0.8).abs() < 1e-6);
+        assert_eq!(options.tuning.detection, Detection::Silence(1000));
+        assert!(!options.tuning.interruptible);
+        let voices = ["joe".to_owned(), "ann".to_owned()];
+        let update = |interrupts: Value| {
+            json!({ "type": "realtime", "audio": {
+            "output": { "voice": "alloy" },
+            "input": { "turn_detection": { "type": "semantic_vad", "interrupt_response": interrupts } },
+        } })
+        };
+        let options = settings
+            .updated(&update(json!(true)), &voices, false)
+            .unwrap()
+            .options();
+        assert_eq!(
+            options.voice.as_deref(),
+            Some("ann"),
+            "stands in for a stranger's"
+        );
+        let judged = Detection::Judged(Patience {
+            factor: 2.0,
+            longest: 4000,
+        });
+        assert_eq!(options.tuning.detection, judged);
+        assert!(options.tuning.interruptible, "the client asked for it");
+        let quiet = json!({ "type": "realtime", "audio": { "input": { "turn_detection": { "type": "semantic_vad" } } } });
+        let options = settings.updated(&quiet, &voices, false).unwrap().options();
+        assert!(!options.tuning.interruptible);
+        let update = json!({ "type": "realtime", "audio": { "output": { "voice": "joe" } } });
+        let options = settings.updated(&update, &voices, false).unwrap().options();
+        assert_eq!(options.voice.as_deref(), Some("joe"));
     }
 
     #[test]
