@@ -6,12 +6,14 @@ set -euo pipefail
 # What each is for: a C and C++ compiler and cmake build llama.cpp and whisper.cpp; libclang lets bindgen read its
 # headers; pip fetches the weights; venv runs the Ollama client and schemathesis in the tests, which also
 # read pictures of text with Tesseract (25 MB with its English model); espeak-ng says what the built-in voice
-# cannot (5 MB).
+# cannot (5 MB). ALSA's headers are for the microphone; the tests' own sound server is PulseAudio with ALSA's plugin for
+# it (20 MB).
 packages=(
-  build-essential cmake pkg-config clang libclang-dev
+  build-essential cmake pkg-config clang libclang-dev libasound2-dev
   ca-certificates curl git
   python3 python3-pip python3-venv
   tesseract-ocr espeak-ng
+  pulseaudio pulseaudio-utils libasound2-plugins
 )
 
 say() { printf 'setup: %s\n' "$*"; }
@@ -59,7 +61,7 @@ else
   done
   python3 -m pip --version >/dev/null 2>&1 || absent+=("pip for python3")
   [ "${#absent[@]}" -eq 0 ] ||
-    die "this is not Debian or its kin; install with your own package manager: ${absent[*]} and libclang."
+    die "this is not Debian or its kin; install with your own package manager: ${absent[*]} libclang and the headers of ALSA."
 fi
 
 check_rust

@@ -21,6 +21,7 @@ mod restore;
 mod search;
 mod serve;
 mod status;
+mod talk;
 mod watch;
 
 use std::{ffi::OsString, io::IsTerminal, path::PathBuf, process::ExitCode};
@@ -82,6 +83,7 @@ enum Command {
     Ingest(ingest::Ingest),
     Ask(ask::Ask),
     Search(search::Search),
+    Talk(talk::Talk),
     Docs(docs::Docs),
     Watch(watch::WatchArgs),
     Status(status::Status),
@@ -177,6 +179,7 @@ async fn run(command: Command, context: Context) -> Result<(), Failure> {
         Command::Ingest(ingest) => ingest.run(context).await,
         Command::Ask(ask) => ask.run(context).await,
         Command::Search(search) => search.run(context).await,
+        Command::Talk(talk) => talk.run(context).await,
         Command::Docs(docs) => docs.run(context).await,
         Command::Watch(watch) => watch.run(context).await,
         Command::Status(status) => status.run(context).await,

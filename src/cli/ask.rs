@@ -156,7 +156,7 @@ fn sources(answer: &Answer, context: &Context) -> Result<(), Failure> {
 }
 
 /// White space of every kind becomes one space; a quotation out of a PDF has line ends inside.
-fn one_line(text: &str) -> String {
+pub fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 

@@ -7,6 +7,7 @@ mod documents;
 mod injection;
 mod openai;
 mod reindex;
+mod talk;
 mod voice;
 mod weights;
 mod worker;

@@ -1,0 +1,502 @@
+//! Microphones and loudspeakers, through cpal. One thread owns what is open; a device that fails or falls silent is
+//! opened anew once a second until it is back.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+        mpsc::{self as std_mpsc, RecvTimeoutError, SyncSender},
+    },
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use cpal::{
+    BufferSize, Device, ErrorKind, FromSample, Host, Sample, SampleFormat, SizedSample, Stream,
+    StreamConfig, SupportedBufferSize, SupportedStreamConfig,
+    traits::{DeviceTrait, HostTrait, StreamTrait},
+};
+use serde::Serialize;
+use tokio::sync::{mpsc, oneshot};
+
+use super::sound::{Heard, Mouth};
+
+/// Between two looks at what is open.
+const LOOK: Duration = Duration::from_secs(1);
+/// Looks at which a microphone has given nothing, after which it counts as gone.
+const SILENT_LOOKS: u32 = 3;
+/// Milliseconds that a device hands over at once, where it lets us choose.
+const PIECE_MS: u32 = 40;
+
+/// Which way the sound goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Side {
+    Input,
+    Output,
+}
+
+impl Side {
+    fn noun(self) -> &'static str {
+        match self {
+            Self::Input => "microphone",
+            Self::Output => "loudspeaker",
+        }
+    }
+}
+
+/// What the devices tell.
+#[derive(Debug)]
+pub enum Event {
+    Heard(Heard),
+    /// A device is gone, and why.
+    Lost(Side, String),
+    /// A device is there (again).
+    Back(Side, String),
+}
+
+impl Event {
+    /// As a person is told it; `None` for sound.
+    pub fn told(&self) -> Option<String> {
+        match self {
+            Self::Heard(_) => None,
+            Self::Lost(side, reason) => Some(format!(
+                "the {} is gone ({reason}); waiting for it to come back",
+                side.noun()
+            )),
+            Self::Back(side, name) => Some(format!("the {} is back: {name}", side.noun())),
+        }
+    }
+}
+
+/// The devices that are wanted, by a name or a part of it; `None`: the system's own choice.
+#[derive(Debug, Clone, Default)]
+pub struct Wanted {
+    pub input: Option<String>,
+    pub output: Option<String>,
+}
+
+/// Why there is no sound.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum NoDevice {
+    #[error(
+        "no {} can be used ({reason}); plug one in and see `griot talk --list-devices`, or ask in writing with \
+         `griot ask`", .side.noun()
+    )]
+    Unusable { side: Side, reason: String },
+    #[error("no {} is called {wanted:?}; `griot talk --list-devices` shows what there is", .side.noun())]
+    Unknown { side: Side, wanted: String },
+    #[error("{wanted:?} could be {}; name one of them", .found.join(" or "))]
+    Ambiguous { wanted: String, found: Vec<String> },
+}
+
+/// A device as it is listed.
+#[derive(Debug, Serialize)]
+pub struct Listed {
+    pub side: Side,
+    pub id: String,
+    pub name: String,
+}
+
+/// What there is on this machine. Looking takes a moment: each is tried.
+pub fn list() -> Vec<Listed> {
+    let host = cpal::default_host();
+    let listed = |side: Side, devices: Vec<Device>| {
+        names(&devices)
+            .into_iter()
+            .map(move |(id, name)| Listed { side, id, name })
+            .collect::<Vec<_>>()
+    };
+    let mut all = listed(Side::Input, devices(&host, Side::Input));
+    all.extend(listed(Side::Output, devices(&host, Side::Output)));
+    all
+}
+
+/// What is open. It is closed when this is dropped.
+#[derive(Debug)]
+pub struct Open {
+    orders: SyncSender<Order>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        // Full of faults is fine: the thread looks for the end after each.
+        let _ = self.orders.send(Order::Stop);
+        if let Some(thread) = self.thread.take() {
+            // It ends at the order; what it panicked with was printed.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Opens the devices. Without a microphone there is no conversation; without a loudspeaker answers are read.
+pub async fn open(
+    wanted: Wanted,
+    mouth: Arc<Mutex<Mouth>>,
+    events: mpsc::Sender<Event>,
+) -> Result<Open, NoDevice> {
+    let (orders, ordered) = std_mpsc::sync_channel(64);
+    let (began, begun) = oneshot::channel();
+    let work = Work {
+        wanted,
+        mouth,
+        events,
+        faults: orders.clone(),
+        opened: 0,
+        heard: Arc::default(),
+        heard_before: 0,
+        silent: 0,
+    };
+    let thread = std::thread::spawn(move || work.run(&ordered, began));
+    let open = Open {
+        orders,
+        thread: Some(thread),
+    };
+    match begun.await {
+        Ok(Ok(())) => Ok(open),
+        Ok(Err(reason)) => Err(reason),
+        Err(_) => Err(NoDevice::Unusable {
+            side: Side::Input,
+            reason: "the sound system broke".to_owned(),
+        }),
+    }
+}
+
+/// What the thread is told.
+enum Order {
+    /// A stream of this number has failed.
+    Fault(u64, String),
+    Stop,
+}
+
+/// A stream with its number.
+struct Opened {
+    number: u64,
+    _stream: Stream,
+}
+
+struct Work {
+    wanted: Wanted,
+    mouth: Arc<Mutex<Mouth>>,
+    events: mpsc::Sender<Event>,
+    faults: SyncSender<Order>,
+    opened: u64,
+    /// Pieces of sound that the microphone gave.
+    heard: Arc<AtomicU64>,
+    heard_before: u64,
+    silent: u32,
+}
+
+impl Work {
+    fn run(
+        mut self,
+        ordered: &std_mpsc::Receiver<Order>,
+        began: oneshot::Sender<Result<(), NoDevice>>,
+    ) {
+        let host = cpal::default_host();
+        let mut input = match self.open(&host, Side::Input) {
+            Ok((opened, _)) => Some(opened),
+            Err(reason) => {
+                let _ = began.send(Err(reason));
+                return;
+            }
+        };
+        let mut output = match self.open(&host, Side::Output) {
+            Ok((opened, _)) => Some(opened),
+            Err(NoDevice::Unusable { reason, .. }) => {
+                self.tell(Event::Lost(Side::Output, reason));
+                None
+            }
+            Err(reason) => {
+                let _ = began.send(Err(reason));
+                return;
+            }
+        };
+        let _ = began.send(Ok(()));
+        loop {
+            let fault = match ordered.recv_timeout(LOOK) {
+                Ok(Order::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+                Ok(Order::Fault(number, reason)) => Some((number, reason)),
+                Err(RecvTimeoutError::Timeout) => None,
+            };
+            let looks = fault.is_none();
+            for (side, place) in [(Side::Input, &mut input), (Side::Output, &mut output)] {
+                let failed = fault
+                    .as_ref()
+                    .filter(|(number, _)| place.as_ref().is_some_and(|o| o.number == *number))
+                    .map(|(_, reason)| reason.clone());
+                let failed = failed.or_else(|| {
+                    let deaf = side == Side::Input && place.is_some() && looks && self.is_deaf();
+                    deaf.then(|| "nothing comes from it".to_owned())
+                });
+                if let Some(reason) = failed {
+                    *place = None;
+                    self.tell(Event::Lost(side, reason));
+                } else if place.is_none() && looks {
+                    // Why it does not open was said when it was lost.
+                    if let Ok((opened, name)) = self.open(&host, side) {
+                        *place = Some(opened);
+                        self.tell(Event::Back(side, name));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether the microphone has given nothing for some looks.
+    fn is_deaf(&mut self) -> bool {
+        let heard = self.heard.load(Ordering::Relaxed);
+        self.silent = if heard == self.heard_before {
+            self.silent + 1
+        } else {
+            0
+        };
+        self.heard_before = heard;
+        self.silent >= SILENT_LOOKS
+    }
+
+    fn tell(&self, event: Event) {
+        // Whoever does not listen has left; the order to stop is on its way.
+        let _ = self.events.blocking_send(event);
+    }
+
+    fn open(&mut self, host: &Host, side: Side) -> Result<(Opened, String), NoDevice> {
+        self.opened += 1;
+        self.silent = 0;
+        let number = self.opened;
+        let wanted = match side {
+            Side::Input => self.wanted.input.as_deref(),
+            Side::Output => self.wanted.output.as_deref(),
+        };
+        let device = find(host, side, wanted)?;
+        let unusable = |error: cpal::Error| NoDevice::Unusable {
+            side,
+            reason: error.to_string(),
+        };
+        let supported = match side {
+            Side::Input => device.default_input_config(),
+            Side::Output => device.default_output_config(),
+        };
+        let supported = supported.map_err(unusable)?;
+        let build = |config: StreamConfig| match (side, supported.sample_format()) {
+            (Side::Input, SampleFormat::I8) => self.input::<i8>(&device, config, number),
+            (Side::Input, SampleFormat::I16) => self.input::<i16>(&device, config, number),
+            (Side::Input, SampleFormat::I32) => self.input::<i32>(&device, config, number),
+            (Side::Input, SampleFormat::U8) => self.input::<u8>(&device, config, number),
+            (Side::Input, SampleFormat::U16) => self.input::<u16>(&device, config, number),
+            (Side::Input, SampleFormat::F32) => self.input::<f32>(&device, config, number),
+            (Side::Input, SampleFormat::F64) => self.input::<f64>(&device, config, number),
+            (Side::Output, SampleFormat::I8) => self.output::<i8>(&device, config, number),
+            (Side::Output, SampleFormat::I16) => self.output::<i16>(&device, config, number),
+            (Side::Output, SampleFormat::I32) => self.output::<i32>(&device, config, number),
+            (Side::Output, SampleFormat::U8) => self.output::<u8>(&device, config, number),
+            (Side::Output, SampleFormat::U16) => self.output::<u16>(&device, config, number),
+            (Side::Output, SampleFormat::F32) => self.output::<f32>(&device, config, number),
+            (Side::Output, SampleFormat::F64) => self.output::<f64>(&device, config, number),
+            (_, _) => Err(cpal::Error::new(ErrorKind::UnsupportedConfig)),
+        };
+        // Some devices name sizes that they then refuse.
+        let stream = build(in_pieces(&supported))
+            .or_else(|_| build(supported.config()))
+            .and_then(|stream| stream.play().map(|()| stream))
+            .map_err(unusable)?;
+        let opened = Opened {
+            number,
+            _stream: stream,
+        };
+        Ok((opened, device.to_string()))
+    }
+
+    fn input<T>(
+        &self,
+        device: &Device,
+        config: StreamConfig,
+        number: u64,
+    ) -> Result<Stream, cpal::Error>
+    where
+        T: SizedSample,
+        f32: FromSample<T>,
+    {
+        let (events, heard) = (self.events.clone(), Arc::clone(&self.heard));
+        let (rate, channels) = (config.sample_rate, usize::from(config.channels.max(1)));
+        let take = move |data: &[T], _: &cpal::InputCallbackInfo| {
+            heard.fetch_add(1, Ordering::Relaxed);
+            let samples = data
+                .chunks(channels)
+                .map(|frame| {
+                    let sum: f32 = frame.iter().map(|s| f32::from_sample(*s)).sum();
+                    sum / frame.len() as f32
+                })
+                .collect();
+            // A conversation that does not keep up misses a bit; the device must not wait.
+            let _ = events.try_send(Event::Heard(Heard { rate, samples }));
+        };
+        device.build_input_stream::<T, _, _>(config, take, self.fault(number), None)
+    }
+
+    fn output<T>(
+        &self,
+        device: &Device,
+        config: StreamConfig,
+        number: u64,
+    ) -> Result<Stream, cpal::Error>
+    where
+        T: SizedSample + FromSample<f32>,
+    {
+        let mouth = Arc::clone(&self.mouth);
+        let channels = usize::from(config.channels.max(1));
+        lock(&mouth).set_rates(None, Some(config.sample_rate));
+        let give = move |data: &mut [T], _: &cpal::OutputCallbackInfo| {
+            let mut mouth = lock(&mouth);
+            for frame in data.chunks_mut(channels) {
+                frame.fill(T::from_sample(mouth.next()));
+            }
+        };
+        device.build_output_stream::<T, _, _>(config, give, self.fault(number), None)
+    }
+
+    /// What hears of a stream's faults. Some are none: it goes on by itself.
+    fn fault(&self, number: u64) -> impl FnMut(cpal::Error) + Send + 'static {
+        let faults = self.faults.clone();
+        move |error| {
+            let goes_on = matches!(
+                error.kind(),
+                ErrorKind::Xrun | ErrorKind::DeviceChanged | ErrorKind::RealtimeDenied
+            );
+            if !goes_on {
+                // One fault is enough to be told of.
+                let _ = faults.try_send(Order::Fault(number, error.to_string()));
+            }
+        }
+    }
+}
+
+/// The sound that waits to be heard. Held for as long as a piece of it is taken or put.
+pub fn lock(mouth: &Mutex<Mouth>) -> std::sync::MutexGuard<'_, Mouth> {
+    mouth.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The configuration with short pieces, if the device offers them.
+fn in_pieces(supported: &SupportedStreamConfig) -> StreamConfig {
+    let mut config = supported.config();
+    let piece = config.sample_rate * PIECE_MS / 1000;
+    if let SupportedBufferSize::Range { min, max } = supported.buffer_size()
+        && (*min..=*max).contains(&piece)
+    {
+        config.buffer_size = BufferSize::Fixed(piece);
+    }
+    config
+}
+
+fn devices(host: &Host, side: Side) -> Vec<Device> {
+    let devices = match side {
+        Side::Input => host.input_devices(),
+        Side::Output => host.output_devices(),
+    };
+    devices.map(Iterator::collect).unwrap_or_default()
+}
+
+/// The ids and names of devices; those that do not say are called by what they show.
+fn names(devices: &[Device]) -> Vec<(String, String)> {
+    devices
+        .iter()
+        .map(|device| {
+            let id = device.id().map(|id| id.id().to_owned());
+            let name = device.description().map(|d| d.name().to_owned());
+            let shown = || device.to_string();
+            (
+                id.unwrap_or_else(|_| shown()),
+                name.unwrap_or_else(|_| shown()),
+            )
+        })
+        .collect()
+}
+
+fn find(host: &Host, side: Side, wanted: Option<&str>) -> Result<Device, NoDevice> {
+    let Some(wanted) = wanted else {
+        let device = match side {
+            Side::Input => host.default_input_device(),
+            Side::Output => host.default_output_device(),
+        };
+        return device.ok_or(NoDevice::Unusable {
+            side,
+            reason: "there is none".to_owned(),
+        });
+    };
+    let mut devices = devices(host, side);
+    let at = chosen(side, wanted, &names(&devices))?;
+    Ok(devices.swap_remove(at))
+}
+
+/// Which one is meant: by its whole id or name, or else by a part that only one has.
+fn chosen(side: Side, wanted: &str, names: &[(String, String)]) -> Result<usize, NoDevice> {
+    let whole = names
+        .iter()
+        .position(|(id, name)| id == wanted || name == wanted);
+    if let Some(at) = whole {
+        return Ok(at);
+    }
+    let part = wanted.to_lowercase();
+    let has = |text: &str| text.to_lowercase().contains(&part);
+    let found: Vec<usize> = (0..names.len())
+        .filter(|at| has(&names[*at].0) || has(&names[*at].1))
+        .collect();
+    match found[..] {
+        [at] => Ok(at),
+        [] => Err(NoDevice::Unknown {
+            side,
+            wanted: wanted.to_owned(),
+        }),
+        _ => Err(NoDevice::Ambiguous {
+            wanted: wanted.to_owned(),
+            found: found.iter().map(|at| names[*at].0.clone()).collect(),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn which_device_is_meant() {
+        let names = [
+            ("default", "Default device"),
+            ("pulse", "PulseAudio Sound Server"),
+            ("hw:CARD=Mic,DEV=0", "USB Mic"),
+            ("plughw:CARD=Mic,DEV=0", "USB Mic, converted"),
+        ]
+        .map(|(id, name)| (id.to_owned(), name.to_owned()));
+        let check = |wanted: &str, expected: Result<usize, &str>| {
+            let found = chosen(Side::Input, wanted, &names).map_err(|error| error.to_string());
+            match (found, expected) {
+                (Ok(found), Ok(expected)) => assert_eq!(found, expected, "{wanted}"),
+                (Err(error), Err(part)) => assert!(error.contains(part), "{error}"),
+                (found, _) => panic!("{wanted}: {found:?}"),
+            }
+        };
+        check("pulse", Ok(1));
+        check("USB Mic", Ok(2));
+        check("soundserver", Err("no microphone is called"));
+        check("sound server", Ok(1));
+        check(
+            "CARD=mic",
+            Err("hw:CARD=Mic,DEV=0 or plughw:CARD=Mic,DEV=0"),
+        );
+    }
+
+    #[test]
+    fn faults_in_words() {
+        let lost = Event::Lost(Side::Input, "unplugged".to_owned());
+        assert_eq!(
+            lost.told().as_deref(),
+            Some("the microphone is gone (unplugged); waiting for it to come back")
+        );
+        let none = NoDevice::Unusable {
+            side: Side::Input,
+            reason: "there is none".to_owned(),
+        };
+        assert!(none.to_string().contains("`griot ask`"));
+    }
+}
