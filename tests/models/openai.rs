@@ -1,28 +1,46 @@
-//! The official Python client of OpenAI speaks and listens through a daemon, unmodified.
+//! The official clients of OpenAI (Python, Node, the Agents SDK) speak and listen through a daemon, unmodified.
 //!
-//! It is installed into a virtual environment under `target/`, once. Where that cannot be done (no Python,
-//! no package index) the test says so and passes.
+//! They are installed into environments under `target/`, once. Where that cannot be done (no Python, no Node, no
+//! package index) the test says so and passes.
 
 use std::{
     path::{Path, PathBuf},
     process::Command,
 };
 
+use tempfile::TempDir;
+
 use crate::daemon::Daemon;
 
-/// The version the script was written for.
-const CLIENT: &str = "openai==3.52.0";
+/// The versions that the scripts were written for.
+const PYTHON: &str = "openai[realtime]==3.52.0";
+const NODE: [&str; 4] = [
+    "openai@6.49.0",
+    "@openai/agents-realtime@0.20.0",
+    "ws@8.18.3",
+    "zod@4.1.12",
+];
+
+fn run(command: &mut Command) -> Result<(), String> {
+    match command.output() {
+        Ok(output) if output.status.success() => Ok(()),
+        Ok(output) => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
+        Err(error) => Err(format!(
+            "{}: {error}",
+            command.get_program().to_string_lossy()
+        )),
+    }
+}
+
+fn folder(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
+}
 
 /// A Python that has the client, or why there is none.
 fn python() -> Result<PathBuf, String> {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("openai-client");
+    let folder = folder("openai-client");
     let python = folder.join("bin/python");
-    let run = |command: &mut Command| match command.output() {
-        Ok(output) if output.status.success() => Ok(()),
-        Ok(output) => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
-        Err(error) => Err(error.to_string()),
-    };
-    if run(Command::new(&python).args(["-c", "import openai"])).is_ok() {
+    if run(Command::new(&python).args(["-c", "import openai, websockets"])).is_ok() {
         return Ok(python);
     }
     run(Command::new("python3")
@@ -34,19 +52,95 @@ fn python() -> Result<PathBuf, String> {
         "install",
         "--quiet",
         "--disable-pip-version-check",
-        CLIENT,
+        PYTHON,
     ];
     run(Command::new(&python).args(install))?;
     Ok(python)
 }
 
+/// A folder in which Node finds the clients, or why there is none.
+fn node() -> Result<PathBuf, String> {
+    run(Command::new("node").arg("--version"))?;
+    let folder = folder("openai-node");
+    let looks =
+        "for (const name of ['openai', '@openai/agents-realtime', 'ws']) await import(name)";
+    let has = |folder: &Path| {
+        run(Command::new("node")
+            .args(["--input-type=module", "--eval", looks])
+            .current_dir(folder))
+    };
+    if folder.is_dir() && has(&folder).is_ok() {
+        return Ok(folder);
+    }
+    std::fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
+    std::fs::write(folder.join("package.json"), r#"{ "private": true }"#)
+        .map_err(|error| error.to_string())?;
+    // Nothing of theirs is run before the test itself.
+    run(Command::new("npm")
+        .args([
+            "install",
+            "--no-audit",
+            "--no-fund",
+            "--ignore-scripts",
+            "--silent",
+            "--save-exact",
+        ])
+        .args(NODE)
+        .current_dir(&folder))?;
+    has(&folder)?;
+    Ok(folder)
+}
+
+/// A daemon that hears and speaks, with one document; none and a printed reason where something is missing.
+async fn daemon() -> Option<(Daemon, TempDir)> {
+    let weights = crate::weights(&["whisper-tiny.en/ggml-q8_0.bin"])?;
+    for needed in ["piper-en-us-joe", "silero-vad", "smart-turn"] {
+        crate::weights(&[&format!("{needed}/model.onnx")])?;
+    }
+    crate::program("griot-stt", "GRIOT_STT_BIN")?;
+    let home = tempfile::tempdir().unwrap();
+    let models = weights
+        .parent()
+        .and_then(Path::parent)
+        .expect("weights are in the models' folder");
+    let daemon = Daemon::start(home.path(), models, &[("GRIOT__LLM__UPSTREAMS", "[]")]);
+    daemon.ready().await;
+    let rules = home.path().join("rules.txt");
+    std::fs::write(
+        &rules,
+        "Drop the two when you add the figures. Keep the ledger dry.",
+    )
+    .unwrap();
+    daemon.take_in(&rules).await;
+    Some((daemon, home))
+}
+
+/// Runs a script that says `ok` at its end.
+async fn passes(program: impl AsRef<std::ffi::OsStr>, script: &Path, daemon: &Daemon) {
+    let run = tokio::process::Command::new(program)
+        .arg(script)
+        .arg(daemon.url())
+        .output()
+        .await
+        .unwrap();
+    let said = String::from_utf8_lossy(&run.stdout);
+    println!("{said}");
+    assert!(
+        run.status.success() && said.trim_end().ends_with("ok"),
+        "{said}\n{}",
+        String::from_utf8_lossy(&run.stderr)
+    );
+}
+
+fn script(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/models")
+        .join(name)
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_official_client_speaks_and_listens() {
-    let (Some(weights), Some(_), Some(_)) = (
-        crate::weights(&["whisper-tiny.en/ggml-q8_0.bin"]),
-        crate::weights(&["piper-en-us-joe/model.onnx"]),
-        crate::program("griot-stt", "GRIOT_STT_BIN"),
-    ) else {
+async fn the_official_python_client_speaks_and_listens() {
+    let Some((daemon, _home)) = daemon().await else {
         return;
     };
     let python = match python() {
@@ -56,24 +150,24 @@ async fn the_official_client_speaks_and_listens() {
             return;
         }
     };
-    let home = tempfile::tempdir().unwrap();
-    let models = weights
-        .parent()
-        .and_then(Path::parent)
-        .expect("weights are in the models' folder");
-    let daemon = Daemon::start(home.path(), models, &[]);
-    daemon.ready().await;
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/models/openai_audio.py");
-    let run = tokio::process::Command::new(python)
-        .arg(script)
-        .arg(daemon.url())
-        .output()
-        .await
-        .unwrap();
-    assert!(
-        run.status.success(),
-        "{}\n{}",
-        String::from_utf8_lossy(&run.stdout),
-        String::from_utf8_lossy(&run.stderr)
-    );
+    passes(&python, &script("openai_audio.py"), &daemon).await;
+    passes(&python, &script("openai_realtime.py"), &daemon).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_official_node_client_and_the_agents_sdk_hold_a_conversation() {
+    let Some((daemon, _home)) = daemon().await else {
+        return;
+    };
+    let folder = match node() {
+        Ok(folder) => folder,
+        Err(reason) => {
+            println!("skipped: the OpenAI clients for Node cannot be installed: {reason}");
+            return;
+        }
+    };
+    // Node looks for packages beside the script.
+    let copy = folder.join("openai_realtime.mjs");
+    std::fs::copy(script("openai_realtime.mjs"), &copy).unwrap();
+    passes("node", &copy, &daemon).await;
 }
