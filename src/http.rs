@@ -166,6 +166,10 @@ impl State {
         &self.0.parts.voice
     }
 
+    fn secrets(&self) -> &voice::realtime::secrets::Secrets {
+        self.0.guard.secrets()
+    }
+
     fn tracker(&self) -> &TaskTracker {
         &self.0.parts.tracker
     }
@@ -247,6 +251,7 @@ pub fn router(state: State) -> Router {
         .routes(routes!(rag::context))
         .routes(routes!(rag::context_search))
         .routes(routes!(audio::speech::speech))
+        .routes(routes!(voice::realtime::secrets::make))
         .routes(routes!(
             voice::profile::get,
             voice::profile::put,

@@ -10,9 +10,9 @@ use uuid::Uuid;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what} {given:?} is not valid: {rule}")]
 pub struct InvalidName {
-    what: &'static str,
-    given: String,
-    rule: &'static str,
+    pub(super) what: &'static str,
+    pub(super) given: String,
+    pub(super) rule: &'static str,
 }
 
 macro_rules! prefixed_id {

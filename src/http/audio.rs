@@ -44,7 +44,7 @@ pub struct ErrorDetail {
 
 impl Refusal {
     /// A request whose field cannot be served.
-    fn bad(param: &'static str, message: impl Into<String>) -> Self {
+    pub fn bad(param: &'static str, message: impl Into<String>) -> Self {
         Self {
             status: StatusCode::BAD_REQUEST,
             message: message.into(),
@@ -55,10 +55,26 @@ impl Refusal {
     }
 
     /// A request that cannot be read.
-    fn unreadable(message: impl Into<String>) -> Self {
+    pub fn unreadable(message: impl Into<String>) -> Self {
         Self {
             param: None,
             code: "unreadable_request",
+            ..Self::bad("", message)
+        }
+    }
+
+    /// The same with another status.
+    pub fn with_status(self, status: StatusCode) -> Self {
+        Self { status, ..self }
+    }
+
+    /// There is no room for it now.
+    pub fn busy(message: impl Into<String>) -> Self {
+        Self {
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            param: None,
+            code: "overloaded",
+            retry_after_s: Some(10),
             ..Self::bad("", message)
         }
     }

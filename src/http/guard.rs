@@ -1,6 +1,6 @@
 //! Who may call at all: the name the client used for us (DNS rebinding), the site a browser's call
 //! comes from, the API key, the length of the address. It does not know the routes, except the two
-//! that tell a supervisor whether we live.
+//! that tell a supervisor whether we live and the one that keys for realtime sessions open.
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -11,7 +11,10 @@ use axum::{
     response::Response,
 };
 
-use super::problem::{Code, Problem};
+use super::{
+    problem::{Code, Problem},
+    voice::realtime::secrets::{self, Secrets},
+};
 use crate::config::{ApiKeyHash, NotAKeyHash, ServerConfig};
 
 /// Bytes of an address (path and query). The longest useful one holds a question of 4,000
@@ -22,12 +25,16 @@ const MAX_URI: usize = 16 * 1024;
 /// about documents.
 const OPEN_PATHS: [&str; 2] = ["/livez", "/readyz"];
 
+/// The one path that a key for realtime sessions opens.
+const REALTIME_PATH: &str = "/v1/realtime";
+
 /// What is let in, parsed once from the settings.
 #[derive(Debug, Clone)]
 pub struct Guard {
     keys: Arc<[ApiKeyHash]>,
     /// Names without ports, in small letters.
     allowed_hosts: Arc<[String]>,
+    secrets: Arc<Secrets>,
 }
 
 impl Guard {
@@ -52,7 +59,13 @@ impl Guard {
                     bare(name).to_ascii_lowercase()
                 })
                 .collect(),
+            secrets: Arc::default(),
         })
+    }
+
+    /// The keys for realtime sessions.
+    pub fn secrets(&self) -> &Secrets {
+        &self.secrets
     }
 
     /// Whether callers need a key.
@@ -74,7 +87,7 @@ impl Guard {
         let host = self.check_host(uri, headers)?;
         self.check_origin(&host, headers)?;
         if self.wants_key() && !OPEN_PATHS.contains(&uri.path()) {
-            self.check_key(headers)?;
+            self.check_key(uri, headers)?;
         }
         Ok(())
     }
@@ -149,25 +162,8 @@ impl Guard {
         }
     }
 
-    fn check_key(&self, headers: &HeaderMap) -> Result<(), Problem> {
-        let bearer = headers
-            .get(header::AUTHORIZATION)
-            .and_then(|value| value.to_str().ok())
-            .and_then(|value| {
-                let (scheme, key) = value.split_once(' ')?;
-                // Schemes are compared without case (RFC 9110, 11.1).
-                scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
-            });
-        let named = headers
-            .get("x-api-key")
-            .and_then(|value| value.to_str().ok());
-        // Browsers can show a key to a WebSocket only like this, as OpenAI's client does.
-        let protocols = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).iter();
-        let protocol = protocols
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(','))
-            .find_map(|name| name.trim().strip_prefix("openai-insecure-api-key."));
-        let Some(key) = bearer.or(named).or(protocol) else {
+    fn check_key(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
+        let Some(key) = shown_key(headers) else {
             return Err(Problem::new(
                 Code::Unauthorized,
                 "send the API key as `Authorization: Bearer KEY` or `X-API-Key: KEY`",
@@ -178,7 +174,9 @@ impl Guard {
             .keys
             .iter()
             .fold(false, |known, hash| known | hash.matches(key));
-        if known {
+        let opens =
+            uri.path() == REALTIME_PATH && self.secrets.session(key, secrets::now()).is_some();
+        if known || opens {
             Ok(())
         } else {
             Err(Problem::new(
@@ -187,6 +185,28 @@ impl Guard {
             ))
         }
     }
+}
+
+/// The key that a caller shows, in whichever place.
+pub fn shown_key(headers: &HeaderMap) -> Option<&str> {
+    let bearer = headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| {
+            let (scheme, key) = value.split_once(' ')?;
+            // Schemes are compared without case (RFC 9110, 11.1).
+            scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
+        });
+    let named = headers
+        .get("x-api-key")
+        .and_then(|value| value.to_str().ok());
+    // Browsers can show a key to a WebSocket only like this, as OpenAI's client does.
+    let protocols = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).iter();
+    let protocol = protocols
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .find_map(|name| name.trim().strip_prefix("openai-insecure-api-key."));
+    bearer.or(named).or(protocol)
 }
 
 /// The middleware around every route.

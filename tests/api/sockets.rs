@@ -5,6 +5,7 @@
 
 mod ends;
 mod limits;
+mod secrets;
 mod settings;
 mod takeover;
 
@@ -53,16 +54,20 @@ async fn connect(
 }
 
 impl Client {
-    pub async fn simple(app: &TestApp, start: Value) -> Self {
-        let socket = connect(app, "/api/voice/stream", &[]).await.unwrap();
-        let mut client = Self {
+    fn of(socket: WebSocketStream<TcpStream>, realtime: bool) -> Self {
+        Self {
             socket,
-            rate: 16_000,
-            realtime: false,
+            rate: if realtime { 24_000 } else { 16_000 },
+            realtime,
             microphone: true,
             log: vec![],
             sound_ms: 0,
-        };
+        }
+    }
+
+    pub async fn simple(app: &TestApp, start: Value) -> Self {
+        let socket = connect(app, "/api/voice/stream", &[]).await.unwrap();
+        let mut client = Self::of(socket, false);
         client.say(start).await;
         client
     }
@@ -71,14 +76,7 @@ impl Client {
         let socket = connect(app, &format!("/v1/realtime?model=griot{query}"), &[])
             .await
             .unwrap();
-        let mut client = Self {
-            socket,
-            rate: 24_000,
-            realtime: true,
-            microphone: true,
-            log: vec![],
-            sound_ms: 0,
-        };
+        let mut client = Self::of(socket, true);
         client.until("session.created").await;
         client
     }

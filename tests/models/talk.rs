@@ -5,7 +5,10 @@ use std::{
     io::{Read, Write},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -150,23 +153,27 @@ impl Pulse {
 struct Recorder {
     _child: Ended,
     bytes: Arc<Mutex<Vec<u8>>>,
+    ended: Arc<AtomicBool>,
 }
 
 impl Recorder {
     fn of(mut child: Child) -> Self {
         let mut out = child.stdout.take().unwrap();
         let bytes = Arc::<Mutex<Vec<u8>>>::default();
-        let kept = Arc::clone(&bytes);
+        let ended = Arc::<AtomicBool>::default();
+        let (kept, over) = (Arc::clone(&bytes), Arc::clone(&ended));
         // It ends with the process.
         std::thread::spawn(move || {
             let mut piece = [0; 4096];
             while let Ok(read @ 1..) = out.read(&mut piece) {
                 kept.lock().unwrap().extend(&piece[..read]);
             }
+            over.store(true, Ordering::Release);
         });
         Self {
             _child: Ended(child),
             bytes,
+            ended,
         }
     }
 
@@ -181,6 +188,7 @@ impl Recorder {
             if text.get(from..).is_some_and(&wanted) {
                 return text;
             }
+            assert!(!self.ended.load(Ordering::Acquire), "it ended: {text}");
             tokio::time::sleep(LOOK).await;
         }
     }

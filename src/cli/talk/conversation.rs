@@ -5,7 +5,7 @@ use std::{
     future::pending,
     io::Write,
     sync::{Arc, Mutex},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use futures::{SinkExt, StreamExt};
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::mpsc,
-    time::{MissedTickBehavior, interval},
+    time::{Instant, MissedTickBehavior, interval},
 };
 use tokio_tungstenite::{WebSocketStream, tungstenite::Message};
 
@@ -103,12 +103,12 @@ where
             key = pressed(&mut keys) => match key {
                 Key::Quit => break Ok(()),
                 Key::Space => {
-                    let change = talk.push_to_talk.then(|| talk.talking.space(Instant::now())).flatten();
+                    let change = talk.push_to_talk.then(|| talk.talking.space(Instant::now().into_std())).flatten();
                     talk.change(change).await
                 }
             },
             _ = tick.tick() => {
-                let change = talk.talking.time(Instant::now());
+                let change = talk.talking.time(Instant::now().into_std());
                 match talk.change(change).await {
                     Ok(()) => talk.meter(),
                     Err(error) => Err(error),
@@ -380,19 +380,19 @@ mod tests {
         talk.tell(json!({ "type": "answer", "text_delta": "On the first.", "turn": 1 }))
             .await;
         talk.printed("first.").await;
-        assert_eq!(lock(&talk.mouth).next(), 0.25);
+        assert_eq!(lock(&talk.mouth).pull(), 0.25);
         talk.tell(json!({ "type": "duck", "on": true })).await;
         talk.tell(json!({ "type": "degraded", "components": ["model"] }))
             .await;
         talk.printed("model").await;
-        assert_eq!(lock(&talk.mouth).next(), 0.0625);
+        assert_eq!(lock(&talk.mouth).pull(), 0.0625);
         talk.tell(json!({ "type": "interrupted", "turn": 1 })).await;
         talk.tell(json!({ "type": "turn_done", "turn": 1 })).await;
         talk.tell(json!({ "type": "partial", "text": "No", "turn": 2 }))
             .await;
         talk.printed("you:   No").await;
         assert_eq!(
-            lock(&talk.mouth).next(),
+            lock(&talk.mouth).pull(),
             0.0,
             "interrupted: silence at once"
         );
@@ -428,18 +428,24 @@ mod tests {
         talk.ready().await;
         // Closed: what is said now goes nowhere.
         talk.speak(1000).await;
+        while talk.sound.capacity() < talk.sound.max_capacity() {
+            tokio::task::yield_now().await;
+        }
         talk.keys.send(Key::Space).await.unwrap();
         assert_eq!(talk.heard().await, json!({ "type": "interrupt" }));
         talk.speak(40).await;
         assert_eq!(talk.heard().await, 640);
         talk.keys.send(Key::Space).await.unwrap();
+        let mut frames = 1;
         let stop = loop {
             let heard = talk.heard().await;
             if heard.is_object() {
                 break heard;
             }
+            frames += 1;
         };
         assert_eq!(stop, json!({ "type": "stop" }));
+        assert!(frames <= 2, "{frames} frames in 40 ms");
         talk.keys.send(Key::Quit).await.unwrap();
         talk.ended.await.unwrap().unwrap();
     }

@@ -23,8 +23,8 @@ use super::sound::{Heard, Mouth};
 
 /// Between two looks at what is open.
 const LOOK: Duration = Duration::from_secs(1);
-/// Looks at which a microphone has given nothing, after which it counts as gone.
-const SILENT_LOOKS: u32 = 3;
+/// Looks at which a device has neither given nor taken anything, after which it counts as gone.
+const STILL_LOOKS: u32 = 3;
 /// Milliseconds that a device hands over at once, where it lets us choose.
 const PIECE_MS: u32 = 40;
 
@@ -144,9 +144,6 @@ pub async fn open(
         events,
         faults: orders.clone(),
         opened: 0,
-        heard: Arc::default(),
-        heard_before: 0,
-        silent: 0,
     };
     let thread = std::thread::spawn(move || work.run(&ordered, began));
     let open = Open {
@@ -173,7 +170,26 @@ enum Order {
 /// A stream with its number.
 struct Opened {
     number: u64,
+    /// Pieces of sound that it gave or took, now and at the last look.
+    pieces: Arc<AtomicU64>,
+    before: u64,
+    /// Looks at which there were no more.
+    still: u32,
     _stream: Stream,
+}
+
+impl Opened {
+    /// A look at it; whether it has stood still for too long. Not every device that is gone says so.
+    fn stands_still(&mut self) -> bool {
+        let pieces = self.pieces.load(Ordering::Relaxed);
+        self.still = if pieces == self.before {
+            self.still + 1
+        } else {
+            0
+        };
+        self.before = pieces;
+        self.still >= STILL_LOOKS
+    }
 }
 
 struct Work {
@@ -182,10 +198,6 @@ struct Work {
     events: mpsc::Sender<Event>,
     faults: SyncSender<Order>,
     opened: u64,
-    /// Pieces of sound that the microphone gave.
-    heard: Arc<AtomicU64>,
-    heard_before: u64,
-    silent: u32,
 }
 
 impl Work {
@@ -202,18 +214,19 @@ impl Work {
                 return;
             }
         };
-        let mut output = match self.open(&host, Side::Output) {
-            Ok((opened, _)) => Some(opened),
-            Err(NoDevice::Unusable { reason, .. }) => {
-                self.tell(Event::Lost(Side::Output, reason));
-                None
-            }
+        let (mut output, lacking) = match self.open(&host, Side::Output) {
+            Ok((opened, _)) => (Some(opened), None),
+            Err(NoDevice::Unusable { reason, .. }) => (None, Some(reason)),
             Err(reason) => {
                 let _ = began.send(Err(reason));
                 return;
             }
         };
         let _ = began.send(Ok(()));
+        // Only now is there somebody who listens.
+        if let Some(reason) = lacking {
+            self.tell(Event::Lost(Side::Output, reason));
+        }
         loop {
             let fault = match ordered.recv_timeout(LOOK) {
                 Ok(Order::Stop) | Err(RecvTimeoutError::Disconnected) => return,
@@ -226,10 +239,8 @@ impl Work {
                     .as_ref()
                     .filter(|(number, _)| place.as_ref().is_some_and(|o| o.number == *number))
                     .map(|(_, reason)| reason.clone());
-                let failed = failed.or_else(|| {
-                    let deaf = side == Side::Input && place.is_some() && looks && self.is_deaf();
-                    deaf.then(|| "nothing comes from it".to_owned())
-                });
+                let still = looks && place.as_mut().is_some_and(Opened::stands_still);
+                let failed = failed.or_else(|| still.then(|| "it stands still".to_owned()));
                 if let Some(reason) = failed {
                     *place = None;
                     self.tell(Event::Lost(side, reason));
@@ -244,18 +255,6 @@ impl Work {
         }
     }
 
-    /// Whether the microphone has given nothing for some looks.
-    fn is_deaf(&mut self) -> bool {
-        let heard = self.heard.load(Ordering::Relaxed);
-        self.silent = if heard == self.heard_before {
-            self.silent + 1
-        } else {
-            0
-        };
-        self.heard_before = heard;
-        self.silent >= SILENT_LOOKS
-    }
-
     fn tell(&self, event: Event) {
         // Whoever does not listen has left; the order to stop is on its way.
         let _ = self.events.blocking_send(event);
@@ -263,8 +262,8 @@ impl Work {
 
     fn open(&mut self, host: &Host, side: Side) -> Result<(Opened, String), NoDevice> {
         self.opened += 1;
-        self.silent = 0;
         let number = self.opened;
+        let pieces = Arc::<AtomicU64>::default();
         let wanted = match side {
             Side::Input => self.wanted.input.as_deref(),
             Side::Output => self.wanted.output.as_deref(),
@@ -280,20 +279,30 @@ impl Work {
         };
         let supported = supported.map_err(unusable)?;
         let build = |config: StreamConfig| match (side, supported.sample_format()) {
-            (Side::Input, SampleFormat::I8) => self.input::<i8>(&device, config, number),
-            (Side::Input, SampleFormat::I16) => self.input::<i16>(&device, config, number),
-            (Side::Input, SampleFormat::I32) => self.input::<i32>(&device, config, number),
-            (Side::Input, SampleFormat::U8) => self.input::<u8>(&device, config, number),
-            (Side::Input, SampleFormat::U16) => self.input::<u16>(&device, config, number),
-            (Side::Input, SampleFormat::F32) => self.input::<f32>(&device, config, number),
-            (Side::Input, SampleFormat::F64) => self.input::<f64>(&device, config, number),
-            (Side::Output, SampleFormat::I8) => self.output::<i8>(&device, config, number),
-            (Side::Output, SampleFormat::I16) => self.output::<i16>(&device, config, number),
-            (Side::Output, SampleFormat::I32) => self.output::<i32>(&device, config, number),
-            (Side::Output, SampleFormat::U8) => self.output::<u8>(&device, config, number),
-            (Side::Output, SampleFormat::U16) => self.output::<u16>(&device, config, number),
-            (Side::Output, SampleFormat::F32) => self.output::<f32>(&device, config, number),
-            (Side::Output, SampleFormat::F64) => self.output::<f64>(&device, config, number),
+            (Side::Input, SampleFormat::I8) => self.input::<i8>(&device, config, number, &pieces),
+            (Side::Input, SampleFormat::I16) => self.input::<i16>(&device, config, number, &pieces),
+            (Side::Input, SampleFormat::I32) => self.input::<i32>(&device, config, number, &pieces),
+            (Side::Input, SampleFormat::U8) => self.input::<u8>(&device, config, number, &pieces),
+            (Side::Input, SampleFormat::U16) => self.input::<u16>(&device, config, number, &pieces),
+            (Side::Input, SampleFormat::F32) => self.input::<f32>(&device, config, number, &pieces),
+            (Side::Input, SampleFormat::F64) => self.input::<f64>(&device, config, number, &pieces),
+            (Side::Output, SampleFormat::I8) => self.output::<i8>(&device, config, number, &pieces),
+            (Side::Output, SampleFormat::I16) => {
+                self.output::<i16>(&device, config, number, &pieces)
+            }
+            (Side::Output, SampleFormat::I32) => {
+                self.output::<i32>(&device, config, number, &pieces)
+            }
+            (Side::Output, SampleFormat::U8) => self.output::<u8>(&device, config, number, &pieces),
+            (Side::Output, SampleFormat::U16) => {
+                self.output::<u16>(&device, config, number, &pieces)
+            }
+            (Side::Output, SampleFormat::F32) => {
+                self.output::<f32>(&device, config, number, &pieces)
+            }
+            (Side::Output, SampleFormat::F64) => {
+                self.output::<f64>(&device, config, number, &pieces)
+            }
             (_, _) => Err(cpal::Error::new(ErrorKind::UnsupportedConfig)),
         };
         // Some devices name sizes that they then refuse.
@@ -303,6 +312,9 @@ impl Work {
             .map_err(unusable)?;
         let opened = Opened {
             number,
+            pieces,
+            before: 0,
+            still: 0,
             _stream: stream,
         };
         Ok((opened, device.to_string()))
@@ -313,15 +325,16 @@ impl Work {
         device: &Device,
         config: StreamConfig,
         number: u64,
+        pieces: &Arc<AtomicU64>,
     ) -> Result<Stream, cpal::Error>
     where
         T: SizedSample,
         f32: FromSample<T>,
     {
-        let (events, heard) = (self.events.clone(), Arc::clone(&self.heard));
+        let (events, pieces) = (self.events.clone(), Arc::clone(pieces));
         let (rate, channels) = (config.sample_rate, usize::from(config.channels.max(1)));
         let take = move |data: &[T], _: &cpal::InputCallbackInfo| {
-            heard.fetch_add(1, Ordering::Relaxed);
+            pieces.fetch_add(1, Ordering::Relaxed);
             let samples = data
                 .chunks(channels)
                 .map(|frame| {
@@ -340,17 +353,19 @@ impl Work {
         device: &Device,
         config: StreamConfig,
         number: u64,
+        pieces: &Arc<AtomicU64>,
     ) -> Result<Stream, cpal::Error>
     where
         T: SizedSample + FromSample<f32>,
     {
-        let mouth = Arc::clone(&self.mouth);
+        let (mouth, pieces) = (Arc::clone(&self.mouth), Arc::clone(pieces));
         let channels = usize::from(config.channels.max(1));
         lock(&mouth).set_rates(None, Some(config.sample_rate));
         let give = move |data: &mut [T], _: &cpal::OutputCallbackInfo| {
+            pieces.fetch_add(1, Ordering::Relaxed);
             let mut mouth = lock(&mouth);
             for frame in data.chunks_mut(channels) {
-                frame.fill(T::from_sample(mouth.next()));
+                frame.fill(T::from_sample(mouth.pull()));
             }
         };
         device.build_output_stream::<T, _, _>(config, give, self.fault(number), None)

@@ -96,7 +96,7 @@ impl Terminal {
         let (sender, keys) = mpsc::channel(16);
         // It ends with the program: nothing interrupts a read.
         std::thread::spawn(move || {
-            for byte in std::io::stdin().bytes() {
+            for byte in std::io::stdin().lock().bytes() {
                 let key = match byte {
                     Ok(b' ') => Key::Space,
                     Ok(b'q' | b'Q' | 4) => Key::Quit,

@@ -128,7 +128,7 @@ impl Mouth {
     }
 
     /// The next sample that is heard; silence where nothing waits.
-    pub fn next(&mut self) -> f32 {
+    pub fn pull(&mut self) -> f32 {
         self.waiting.pop_front().unwrap_or(0.0)
     }
 }
@@ -179,7 +179,7 @@ mod tests {
             for piece in bytes.chunks(960) {
                 mouth.say(piece);
             }
-            let heard: Vec<f32> = (0..rate * 9 / 10).map(|_| mouth.next()).collect();
+            let heard: Vec<f32> = (0..rate * 9 / 10).map(|_| mouth.pull()).collect();
             let pitch = pitch(&heard, rate);
             assert!((pitch - 440.0).abs() < 5.0, "{rate}: {pitch}");
         }
@@ -189,11 +189,11 @@ mod tests {
     fn what_waits_is_lowered_and_hushed() {
         let mut mouth = Mouth::new(24_000, 24_000);
         mouth.say(&8192_i16.to_le_bytes().repeat(3));
-        assert_eq!(mouth.next(), 0.25);
+        assert_eq!(mouth.pull(), 0.25);
         mouth.lower();
-        assert_eq!(mouth.next(), 0.0625);
+        assert_eq!(mouth.pull(), 0.0625);
         mouth.hush();
-        assert_eq!(mouth.next(), 0.0);
+        assert_eq!(mouth.pull(), 0.0);
     }
 
     #[test]
@@ -202,7 +202,7 @@ mod tests {
         for n in 0..30_i16 {
             mouth.say(&(n * 1000).to_le_bytes().repeat(8_000));
         }
-        let first = mouth.next();
+        let first = mouth.pull();
         assert!((first - 20_000.0 / 32_768.0).abs() < 0.001, "{first}");
     }
 }

@@ -7,6 +7,7 @@
 
 mod beta;
 mod items;
+pub mod secrets;
 mod settings;
 mod telling;
 mod told;
@@ -26,7 +27,7 @@ use uuid::Uuid;
 use super::socket::{Frame, Gone, Socket, offered};
 use crate::{
     http::{
-        State,
+        State, guard,
         problem::{Code, Problem},
     },
     voice::{
@@ -79,6 +80,14 @@ pub async fn stream(
         settings = settings.with_profile(&profile, engine.voice_of(&profile));
     }
     settings.transcribe_only = wanted.intent.as_deref() == Some("transcription");
+    let secret =
+        guard::shown_key(&headers).and_then(|key| state.secrets().session(key, secrets::now()));
+    if let Some(session) = secret {
+        settings = settings
+            .updated(&session, &engine.voices(), false)
+            .and_then(|settings| settings.heard_by(&engine))
+            .map_err(|refused| Problem::new(Code::InvalidValue, refused.message))?;
+    }
     let extensions = wanted.x_events.as_deref() == Some("1");
     let chars = state.max_question_chars();
     let serve = move |socket| async move {
@@ -99,6 +108,8 @@ pub async fn stream(
             answered: HashMap::new(),
             typed: Vec::new(),
             appended_ms: 0,
+            heard_ms: 0,
+            idle_since: None,
             spoke: false,
             asked: Asked::default(),
         };
@@ -176,6 +187,10 @@ struct Client {
     typed: Vec<String>,
     /// Sound since the last commit.
     appended_ms: u64,
+    /// Sound since the session began.
+    heard_ms: u64,
+    /// Since when (in that sound) nobody speaks, after an answer; once it has lasted long enough the client is told.
+    idle_since: Option<u64>,
     /// Whether a voice was heard: from then on it stays.
     spoke: bool,
     asked: Asked,

@@ -197,7 +197,7 @@ impl Client {
     }
 
     /// What is asked for, completed by the profile of who asks.
-    async fn options(&self, start: &Start) -> Result<Options, Problem> {
+    async fn options(&mut self, start: &Start) -> Result<Options, Problem> {
         let profile = match &start.user_id {
             Some(user) => super::profile::of(&self.state, user).await?,
             None => Profile::default(),

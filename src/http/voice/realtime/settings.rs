@@ -118,6 +118,8 @@ pub struct Settings {
     tools: Value,
     tool_choice: Value,
     max_output_tokens: Value,
+    /// How much of a long conversation a prompt sees; ours see its last turns whatever is said here.
+    truncation: Value,
     pub aloud: bool,
     pub format_in: Format,
     pub format_out: Format,
@@ -146,6 +148,7 @@ impl Settings {
             tools: json!([]),
             tool_choice: json!("auto"),
             max_output_tokens: json!("inf"),
+            truncation: json!("auto"),
             aloud: true,
             format_in: Format::Pcm,
             format_out: Format::Pcm,
@@ -184,6 +187,12 @@ impl Settings {
             self.turn_detection["interrupt_response"] = json!(barge_in > 0.0);
         }
         self
+    }
+
+    /// Silence after an answer of which the client wants to be told, milliseconds.
+    pub fn idle_timeout(&self) -> Option<u64> {
+        let limit = self.turn_detection["idle_timeout_ms"].as_f64()?;
+        Some(limit as u64)
     }
 
     /// Silence that ends a turn where the client does not say how much, milliseconds.
@@ -226,6 +235,7 @@ impl Settings {
             ("tools", &mut new.tools),
             ("tool_choice", &mut new.tool_choice),
             ("max_output_tokens", &mut new.max_output_tokens),
+            ("truncation", &mut new.truncation),
         ] {
             if let Some(value) = session.get(field) {
                 *place = value.clone();
@@ -325,7 +335,10 @@ impl Settings {
                 "threshold": within("threshold", 0.0, 1.0, 0.5)?,
                 "prefix_padding_ms": within("prefix_padding_ms", 0.0, 5000.0, 300.0)?,
                 "silence_duration_ms": within("silence_duration_ms", 100.0, 10_000.0, self.silence())?,
-                "idle_timeout_ms": or("idle_timeout_ms", Value::Null),
+                "idle_timeout_ms": match or("idle_timeout_ms", Value::Null) {
+                    Value::Null => Value::Null,
+                    _ => within("idle_timeout_ms", 5000.0, 30_000.0, 0.0)?,
+                },
                 "create_response": or("create_response", json!(true)),
                 "interrupt_response": or("interrupt_response", json!(self.barge_in != Some(0.0))),
             })),
@@ -428,7 +441,7 @@ impl Settings {
             "type": "realtime", "object": "realtime.session", "id": format!("sess_{id}"), "model": self.model,
             "output_modalities": [if self.aloud { "audio" } else { "text" }],
             "instructions": self.instructions, "tools": self.tools, "tool_choice": self.tool_choice,
-            "max_output_tokens": self.max_output_tokens, "truncation": "auto", "tracing": null, "prompt": null,
+            "max_output_tokens": self.max_output_tokens, "truncation": self.truncation, "tracing": null, "prompt": null,
             "include": null,
             "audio": {
                 "input": input,
@@ -583,6 +596,7 @@ mod tests {
             json!({ "input": { "format": { "type": "audio/mp3" } } }),
             json!({ "input": { "turn_detection": { "type": "telepathy" } } }),
             json!({ "input": { "turn_detection": { "type": "server_vad", "threshold": 7 } } }),
+            json!({ "input": { "turn_detection": { "type": "server_vad", "idle_timeout_ms": 10 } } }),
             json!({ "input": { "turn_detection": { "type": "semantic_vad", "eagerness": "wild" } } }),
             json!({ "output": { "speed": 9 } }),
             json!({ "output": { "voice": "ann" } }),

@@ -36,6 +36,10 @@ impl Client {
 
     pub(super) async fn committed(&mut self, turn: TurnId) -> Result<(), Gone> {
         let item_id = self.turn_item(turn);
+        self.commit_item(item_id).await
+    }
+
+    async fn commit_item(&mut self, item_id: String) -> Result<(), Gone> {
         let item = json!({
             "id": item_id, "object": "realtime.item", "type": "message", "status": "completed", "role": "user",
             "content": [{ "type": "input_audio", "transcript": null }],
@@ -55,6 +59,7 @@ impl Client {
     pub(super) async fn tell(&mut self, output: Output) -> Result<(), Gone> {
         match output {
             Output::SpeechStarted { turn, at } => {
+                self.idle_since = None;
                 let item_id = self.turn_item(turn);
                 self.wire
                     .send(json!({ "type": "input_audio_buffer.speech_started", "audio_start_ms": at, "item_id": item_id }))
@@ -114,7 +119,10 @@ impl Client {
                     }))
                     .await
             }
-            Output::Began { reply, .. } => self.began(reply).await,
+            Output::Began { reply, .. } => {
+                self.idle_since = None;
+                self.began(reply).await
+            }
             Output::Said { reply, text } => {
                 let Some(giving) = self.replies.get_mut(&reply) else { return Ok(()) };
                 giving.text.push_str(&text);
@@ -154,7 +162,10 @@ impl Client {
                 });
                 self.wire.send(event).await
             }
-            Output::Ended { reply, end, heard, .. } => self.ended(reply, end, &heard).await,
+            Output::Ended { reply, end, heard, .. } => {
+                self.idle_since = (end == End::Completed).then_some(self.heard_ms);
+                self.ended(reply, end, &heard).await
+            }
             Output::Corrected { heard_ms, .. } => {
                 let Some((_, item)) = self.asked.truncate.take() else { return Ok(()) };
                 self.wire
@@ -185,6 +196,26 @@ impl Client {
             // Another person's voice belongs to no response.
             | Output::Voice(_) => Ok(()),
         }
+    }
+
+    /// Tells the client once when nobody has said anything for as long as it wants to know of, after an answer. The
+    /// silence is an item; it is not answered, since there is nothing in it that documents could say something to.
+    pub(super) async fn unless_idle(&mut self) -> Result<(), Gone> {
+        let (Some(since), Some(limit)) = (self.idle_since, self.settings.idle_timeout()) else {
+            return Ok(());
+        };
+        if self.heard_ms < since + limit {
+            return Ok(());
+        }
+        self.idle_since = None;
+        let item_id = items::new_id();
+        self.wire
+            .send(json!({
+                "type": "input_audio_buffer.timeout_triggered", "item_id": item_id,
+                "audio_start_ms": since, "audio_end_ms": self.heard_ms,
+            }))
+            .await?;
+        self.commit_item(item_id).await
     }
 
     pub(super) async fn began(&mut self, reply: ReplyId) -> Result<(), Gone> {

@@ -69,9 +69,11 @@ impl Client {
                         )
                         .await;
                 };
-                self.appended_ms +=
-                    samples.len() as u64 * 1000 / u64::from(self.settings.format_in.rate());
-                conversation.inlet.sound(&samples).await.map_err(|_| Gone)
+                let ms = samples.len() as u64 * 1000 / u64::from(self.settings.format_in.rate());
+                self.appended_ms += ms;
+                self.heard_ms += ms;
+                conversation.inlet.sound(&samples).await.map_err(|_| Gone)?;
+                self.unless_idle().await
             }
             "input_audio_buffer.commit" => {
                 if self.appended_ms < LEAST_MS {
