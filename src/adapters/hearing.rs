@@ -103,7 +103,8 @@ pub struct LocalHearing {
     turn: Arc<Lazy>,
     /// Common to all ears: a frame is too little work to be shared out.
     one_thread: RunOptions,
-    judging: Semaphore,
+    /// A judgement's place goes with its work, which nothing stops once it has begun.
+    judging: Arc<Semaphore>,
 }
 
 impl LocalHearing {
@@ -115,7 +116,7 @@ impl LocalHearing {
             voice: Arc::new(Lazy::new(dir, "silero-vad")),
             turn: Arc::new(Lazy::new(dir, "smart-turn")),
             one_thread: RunOptions::default().with_thread_pool(Some(Arc::new(pool))),
-            judging: Semaphore::new(AT_ONCE),
+            judging: Arc::new(Semaphore::new(AT_ONCE)),
         }
     }
 }
@@ -135,9 +136,14 @@ impl Hearing for LocalHearing {
 #[async_trait]
 impl TurnEnd for LocalHearing {
     async fn probability(&self, samples: Arc<[f32]>) -> Result<f32, PortError> {
-        let _place = (self.judging.acquire().await).expect("this semaphore is never closed");
+        let place = (Arc::clone(&self.judging).acquire_owned().await)
+            .expect("this semaphore is never closed");
         let (turn, run) = (Arc::clone(&self.turn), self.one_thread.clone());
-        blocking(move || smart_turn::probability(&*turn.get()?, &samples, run)).await
+        blocking(move || {
+            let _place = place;
+            smart_turn::probability(&*turn.get()?, &samples, run)
+        })
+        .await
     }
 }
 
@@ -148,5 +154,29 @@ async fn blocking<T: Send + 'static>(
         Ok(result) => Ok(result?),
         // A damaged model may make its interpreter panic.
         Err(stopped) => Err(PortError::unavailable(Component::Transcriber, stopped)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_judgement_that_nobody_wants_any_more_keeps_its_place_until_it_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        let hearing = LocalHearing::new(folder.path());
+        let model = Arc::clone(&hearing.turn);
+        let judge = || hearing.probability(Arc::from([0.0_f32; 16]));
+        let reading = model.model.lock().unwrap();
+        for _ in 0..AT_ONCE {
+            // Polled once, which begins the work, and dropped.
+            assert!(judge().now_or_never().is_none());
+        }
+        assert_eq!(hearing.judging.available_permits(), 0, "the work goes on");
+        drop(reading);
+        // The places come back with the end of the work, which there is no model for.
+        assert!(matches!(judge().await, Err(PortError::Refused { .. })));
     }
 }

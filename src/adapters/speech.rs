@@ -28,7 +28,8 @@ const SPEEDS: std::ops::RangeInclusive<f32> = 0.25..=4.0;
 pub struct LocalSpeech {
     piper: Arc<Piper>,
     espeak: Option<Espeak>,
-    speaking: Semaphore,
+    /// A clause's place goes with its work, which may outlive whoever wanted it.
+    speaking: Arc<Semaphore>,
 }
 
 /// Who says a clause.
@@ -48,7 +49,7 @@ impl LocalSpeech {
         Self {
             piper: Arc::new(Piper::new(dir, espeak.clone())),
             espeak,
-            speaking: Semaphore::new(AT_ONCE),
+            speaking: Arc::new(Semaphore::new(AT_ONCE)),
         }
     }
 
@@ -137,15 +138,28 @@ impl Synthesizer for LocalSpeech {
             1.0
         };
         let speed = speed.clamp(*SPEEDS.start(), *SPEEDS.end());
-        let _place = (self.speaking.acquire().await).expect("this semaphore is never closed");
+        let place = (Arc::clone(&self.speaking).acquire_owned().await)
+            .expect("this semaphore is never closed");
         match (speaker, &self.espeak) {
-            (Speaker::Espeak(language), Some(espeak)) => espeak
-                .speak(&clause.text, &language, speed)
-                .await
-                .map_err(|error| PortError::unavailable(Component::Synthesizer, error)),
+            (Speaker::Espeak(language), Some(espeak)) => {
+                let _place = place;
+                espeak
+                    .speak(&clause.text, &language, speed)
+                    .await
+                    .map_err(|error| PortError::unavailable(Component::Synthesizer, error))
+            }
             _ => {
                 let piper = Arc::clone(&self.piper);
-                match tokio::task::spawn_blocking(move || piper.speak(&clause.text, speed)).await {
+                // Gone with this future: then nobody wants the rest.
+                let asker = Arc::new(());
+                let asked = Arc::downgrade(&asker);
+                let work = tokio::task::spawn_blocking(move || {
+                    let _place = place;
+                    piper.speak(&clause.text, speed, || asked.strong_count() > 0)
+                });
+                let spoken = work.await;
+                drop(asker);
+                match spoken {
                     Ok(spoken) => spoken
                         .map_err(|error| PortError::unavailable(Component::Synthesizer, error)),
                     // A damaged model may make its interpreter panic.
@@ -153,5 +167,34 @@ impl Synthesizer for LocalSpeech {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_clause_that_nobody_wants_any_more_keeps_its_place_until_its_work_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        let voice = folder.path().join("piper-en-us-joe");
+        std::fs::create_dir(&voice).unwrap();
+        for name in ["voice.json", "model.onnx"] {
+            std::fs::write(voice.join(name), "no model").unwrap();
+        }
+        let speech = LocalSpeech::new(folder.path());
+        let piper = Arc::clone(&speech.piper);
+        let reading = piper.reading();
+        for _ in 0..AT_ONCE {
+            // Polled once, which begins the work, and dropped.
+            assert!(speech.speak(Clause::new("Yes.")).now_or_never().is_none());
+        }
+        assert_eq!(speech.speaking.available_permits(), 0, "the work goes on");
+        drop(reading);
+        // The places come back with the end of the work.
+        let error = speech.speak(Clause::new("Yes.")).await.unwrap_err();
+        assert!(error.is_fault(), "the voice is damaged: {error}");
     }
 }

@@ -97,8 +97,13 @@ impl Piper {
         self.folder.join("model.onnx").is_file() && self.folder.join("voice.json").is_file()
     }
 
-    /// Speaks. Blocks.
-    pub(super) fn speak(&self, text: &str, speed: f32) -> Result<Pcm, PiperError> {
+    /// Speaks, as long as somebody wants it. Blocks.
+    pub(super) fn speak(
+        &self,
+        text: &str,
+        speed: f32,
+        is_wanted: impl Fn() -> bool,
+    ) -> Result<Pcm, PiperError> {
         let loaded = self.loaded()?;
         let sounds = loaded.phonemes.of(text);
         let mut pcm = Pcm {
@@ -106,9 +111,18 @@ impl Piper {
             rate: loaded.settings.audio.sample_rate,
         };
         for run in runs(&loaded.number(&sounds), loaded.numbers.get(&' ').copied()) {
+            if !is_wanted() {
+                break;
+            }
             pcm.samples.extend(loaded.run(run, speed)?);
         }
         Ok(pcm)
+    }
+
+    /// As while the voice is read: whoever speaks waits for the end of it.
+    #[cfg(test)]
+    pub(super) fn reading(&self) -> impl Sized + '_ {
+        self.loaded.lock().unwrap()
     }
 
     fn loaded(&self) -> Result<Arc<Loaded>, PiperError> {
