@@ -16,6 +16,8 @@ pub mod vector_store;
 
 use std::time::Duration;
 
+use futures::future::BoxFuture;
+
 pub use embedder::{EmbedKind, Embedder};
 pub use engines::Engines;
 pub use hearing::{Hearing, TurnEnd, VoiceActivity};
@@ -57,7 +59,17 @@ pub enum PortError {
         component: Component,
         retry_after: Duration,
     },
+    /// It was not asked, because as many wait for it as may. Not a fault: it works.
+    #[error("{component} has as much to do as it can; ask again shortly")]
+    Busy { component: Component },
 }
+
+/// A call whose turn it is. Dropping it gives the work up.
+///
+/// Where few calls are worked on at once a port has `in_turn`, which waits for one's turn and gives this
+/// back: how long the part takes is counted from here, and how long others are at it speaks for nobody's
+/// illness. The plain call takes no turn: it is for whoever wants to know whether the part works.
+pub type Work<'a, T> = BoxFuture<'a, Result<T, PortError>>;
 
 impl PortError {
     /// The part concerned.
@@ -67,7 +79,8 @@ impl PortError {
             Self::Unavailable { component, .. }
             | Self::TimedOut { component, .. }
             | Self::Refused { component, .. }
-            | Self::Resting { component, .. } => *component,
+            | Self::Resting { component, .. }
+            | Self::Busy { component } => *component,
         }
     }
 

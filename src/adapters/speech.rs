@@ -8,11 +8,12 @@ mod piper;
 use std::{path::Path, sync::Arc};
 
 use async_trait::async_trait;
-use tokio::sync::Semaphore;
+use futures::future::BoxFuture;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
     domain::{Component, Pcm},
-    ports::{Clause, PortError, Synthesizer, Voice},
+    ports::{Clause, PortError, Synthesizer, Voice, Work},
 };
 use espeak::Espeak;
 use piper::Piper;
@@ -30,6 +31,8 @@ pub struct LocalSpeech {
     espeak: Option<Espeak>,
     /// A clause's place goes with its work, which may outlive whoever wanted it.
     speaking: Arc<Semaphore>,
+    /// The one place of whoever does not wait for a turn.
+    aside: Arc<Semaphore>,
 }
 
 /// Who says a clause.
@@ -50,6 +53,7 @@ impl LocalSpeech {
             piper: Arc::new(Piper::new(dir, espeak.clone())),
             espeak,
             speaking: Arc::new(Semaphore::new(AT_ONCE)),
+            aside: Arc::new(Semaphore::new(1)),
         }
     }
 
@@ -60,6 +64,11 @@ impl LocalSpeech {
     }
 
     fn speaker(&self, clause: &Clause) -> Result<Speaker, PortError> {
+        if clause.text.chars().count() > LONGEST {
+            return Err(refused(format!(
+                "a clause of more than {LONGEST} characters is not spoken"
+            )));
+        }
         let speaks = |language: &str| {
             let espeak = self.espeak.as_ref()?;
             espeak.speaks(language).map(Speaker::Espeak)
@@ -81,6 +90,47 @@ impl LocalSpeech {
                 .ok_or_else(|| refused(self.unknown("voice for the language", language))),
             (None, _) if self.piper.is_there() => Ok(Speaker::Piper),
             (None, _) => speaks("en").ok_or_else(missing),
+        }
+    }
+
+    async fn speak_as(
+        &self,
+        speaker: Speaker,
+        clause: Clause,
+        place: OwnedSemaphorePermit,
+    ) -> Result<Pcm, PortError> {
+        let speed = if clause.speed.is_finite() {
+            clause.speed
+        } else {
+            1.0
+        };
+        let speed = speed.clamp(*SPEEDS.start(), *SPEEDS.end());
+        match (speaker, &self.espeak) {
+            (Speaker::Espeak(language), Some(espeak)) => {
+                let _place = place;
+                espeak
+                    .speak(&clause.text, &language, speed)
+                    .await
+                    .map_err(|error| PortError::unavailable(Component::Synthesizer, error))
+            }
+            _ => {
+                let piper = Arc::clone(&self.piper);
+                // Gone with this future: then nobody wants the rest.
+                let asker = Arc::new(());
+                let asked = Arc::downgrade(&asker);
+                let work = tokio::task::spawn_blocking(move || {
+                    let _place = place;
+                    piper.speak(&clause.text, speed, || asked.strong_count() > 0)
+                });
+                let spoken = work.await;
+                drop(asker);
+                match spoken {
+                    Ok(spoken) => spoken
+                        .map_err(|error| PortError::unavailable(Component::Synthesizer, error)),
+                    // A damaged model may make its interpreter panic.
+                    Err(stopped) => Err(PortError::unavailable(Component::Synthesizer, stopped)),
+                }
+            }
         }
     }
 
@@ -126,48 +176,22 @@ impl Synthesizer for LocalSpeech {
     }
 
     async fn speak(&self, clause: Clause) -> Result<Pcm, PortError> {
-        if clause.text.chars().count() > LONGEST {
-            return Err(refused(format!(
-                "a clause of more than {LONGEST} characters is not spoken"
-            )));
-        }
         let speaker = self.speaker(&clause)?;
-        let speed = if clause.speed.is_finite() {
-            clause.speed
-        } else {
-            1.0
-        };
-        let speed = speed.clamp(*SPEEDS.start(), *SPEEDS.end());
-        let place = (Arc::clone(&self.speaking).acquire_owned().await)
-            .expect("this semaphore is never closed");
-        match (speaker, &self.espeak) {
-            (Speaker::Espeak(language), Some(espeak)) => {
-                let _place = place;
-                espeak
-                    .speak(&clause.text, &language, speed)
-                    .await
-                    .map_err(|error| PortError::unavailable(Component::Synthesizer, error))
-            }
-            _ => {
-                let piper = Arc::clone(&self.piper);
-                // Gone with this future: then nobody wants the rest.
-                let asker = Arc::new(());
-                let asked = Arc::downgrade(&asker);
-                let work = tokio::task::spawn_blocking(move || {
-                    let _place = place;
-                    piper.speak(&clause.text, speed, || asked.strong_count() > 0)
-                });
-                let spoken = work.await;
-                drop(asker);
-                match spoken {
-                    Ok(spoken) => spoken
-                        .map_err(|error| PortError::unavailable(Component::Synthesizer, error)),
-                    // A damaged model may make its interpreter panic.
-                    Err(stopped) => Err(PortError::unavailable(Component::Synthesizer, stopped)),
-                }
-            }
-        }
+        let place = place(&self.aside).await;
+        self.speak_as(speaker, clause, place).await
     }
+
+    fn in_turn(&self, clause: Clause) -> BoxFuture<'_, Result<Work<'_, Pcm>, PortError>> {
+        Box::pin(async move {
+            let speaker = self.speaker(&clause)?;
+            let place = place(&self.speaking).await;
+            Ok(Box::pin(self.speak_as(speaker, clause, place)) as Work<'_, Pcm>)
+        })
+    }
+}
+
+async fn place(places: &Arc<Semaphore>) -> OwnedSemaphorePermit {
+    (Arc::clone(places).acquire_owned().await).expect("these semaphores are never closed")
 }
 
 #[cfg(test)]
@@ -176,24 +200,40 @@ mod tests {
 
     use super::*;
 
-    #[tokio::test]
-    async fn a_clause_that_nobody_wants_any_more_keeps_its_place_until_its_work_ends() {
+    /// A voice whose files are there and are none. Speaking meets them when it has begun.
+    fn damaged() -> (LocalSpeech, tempfile::TempDir) {
         let folder = tempfile::tempdir().unwrap();
         let voice = folder.path().join("piper-en-us-joe");
         std::fs::create_dir(&voice).unwrap();
         for name in ["voice.json", "model.onnx"] {
             std::fs::write(voice.join(name), "no model").unwrap();
         }
-        let speech = LocalSpeech::new(folder.path());
+        (LocalSpeech::new(folder.path()), folder)
+    }
+
+    #[tokio::test]
+    async fn a_clause_that_nobody_wants_any_more_keeps_its_place_until_its_work_ends() {
+        let (speech, _folder) = damaged();
         let piper = Arc::clone(&speech.piper);
         let reading = piper.reading();
         for _ in 0..AT_ONCE {
+            let turn = speech.in_turn(Clause::new("Yes.")).now_or_never();
             // Polled once, which begins the work, and dropped.
-            assert!(speech.speak(Clause::new("Yes.")).now_or_never().is_none());
+            assert!(turn.unwrap().unwrap().now_or_never().is_none());
         }
-        assert_eq!(speech.speaking.available_permits(), 0, "the work goes on");
+        let turn = speech.in_turn(Clause::new("No.")).now_or_never();
+        assert!(turn.is_none(), "the work goes on");
         drop(reading);
         // The places come back with the end of the work.
+        let work = speech.in_turn(Clause::new("No.")).await.unwrap();
+        let error = work.await.unwrap_err();
+        assert!(error.is_fault(), "the voice is damaged: {error}");
+    }
+
+    #[tokio::test]
+    async fn whoever_wants_to_know_whether_it_works_waits_for_nobody() {
+        let (speech, _folder) = damaged();
+        let _all = speech.speaking.acquire_many(AT_ONCE as u32).await.unwrap();
         let error = speech.speak(Clause::new("Yes.")).await.unwrap_err();
         assert!(error.is_fault(), "the voice is damaged: {error}");
     }

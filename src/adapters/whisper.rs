@@ -1,14 +1,17 @@
 //! The client of `griot-stt`. One connection is one utterance, and hanging up cancels it, so dropping the
 //! future is all there is to cancelling. Knows the worker's frames, not the model.
 
+mod line;
 mod wire;
 
 use std::{
     io,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use async_trait::async_trait;
+use futures::future::BoxFuture;
 use reqwest::Url;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -18,8 +21,11 @@ use tokio::{
 
 use crate::{
     domain::{Component, audio::LISTEN_RATE},
-    ports::{PortError, Segment, Transcriber, Transcript, Utterance, Word, transcriber::LONGEST_S},
+    ports::{
+        PortError, Segment, Transcriber, Transcript, Utterance, Word, Work, transcriber::LONGEST_S,
+    },
 };
+use line::Line;
 use wire::{Header, Reply};
 
 /// Bytes of a reply at most; half a minute of talk is a hundredth of it.
@@ -32,6 +38,7 @@ pub struct Whisper {
     at: watch::Receiver<Option<Url>>,
     socket: PathBuf,
     model: String,
+    line: Arc<Line>,
 }
 
 impl Whisper {
@@ -46,6 +53,7 @@ impl Whisper {
             at,
             socket: socket.into(),
             model: model.into(),
+            line: Arc::default(),
         }
     }
 
@@ -128,6 +136,23 @@ impl Transcriber for Whisper {
             Reply::Failed(reason) => Err(unavailable(&reason)),
         }
     }
+
+    fn in_turn(
+        &self,
+        utterance: Utterance,
+    ) -> BoxFuture<'_, Result<Work<'_, Transcript>, PortError>> {
+        Box::pin(async move {
+            let turn = self.line.turn(utterance.purpose).await;
+            let turn = turn.ok_or(PortError::Busy {
+                component: Component::Transcriber,
+            })?;
+            let work = async move {
+                let _turn = turn;
+                self.transcribe(utterance).await
+            };
+            Ok(Box::pin(work) as Work<'_, Transcript>)
+        })
+    }
 }
 
 impl From<wire::Transcript> for Transcript {
@@ -180,8 +205,7 @@ impl From<wire::Segment> for Segment {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
+    use futures::FutureExt;
     use tokio::net::UnixListener;
 
     use super::*;
@@ -271,6 +295,20 @@ mod tests {
         let gone = tokio::time::timeout(std::time::Duration::from_millis(300), call).await;
         assert!(gone.is_err(), "nobody answered");
         // The worker read to the end, which only comes with the connection's.
+        served.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn only_one_is_sent_at_a_time() {
+        let (whisper, served, _folder) = worker(r#"{"refused":"no"}"#);
+        let utterance = || Utterance::new(vec![0.1; 9]);
+        let turn = whisper.in_turn(utterance()).await.unwrap();
+        assert!(whisper.in_turn(utterance()).now_or_never().is_none());
+        // Whoever wants to know whether it works is not held up by what others wait for.
+        let asked = whisper.transcribe(utterance()).await;
+        assert!(matches!(asked, Err(PortError::Refused { .. })), "{asked:?}");
+        drop(turn);
+        assert!(whisper.in_turn(utterance()).now_or_never().is_some());
         served.await.unwrap();
     }
 

@@ -17,9 +17,9 @@ use crate::{
 
 /// The model that writes down, as the manifest names it.
 const TRANSCRIBER: &str = "whisper-tiny.en";
-/// Half a minute of sound on a busy machine, and whatever waits before it.
+/// Half a minute of sound on a busy machine, from when the worker has it. A turn is waited for as long.
 const TRANSCRIBE_LIMIT: Duration = Duration::from_secs(60);
-/// A long clause, and reading the voice before the first.
+/// A long clause, and reading the voice before the first. A turn is waited for as long.
 const SPEAK_LIMIT: Duration = Duration::from_secs(30);
 /// Bytes of a socket's path at most: 108 with the zero at its end (unix(7)).
 const SOCKET_PATH: usize = 107;

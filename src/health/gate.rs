@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     domain::Component,
-    ports::{ChatStream, PortError},
+    ports::{ChatStream, PortError, Work},
 };
 
 /// How long a part may take to say that it is there.
@@ -99,6 +99,8 @@ pub struct Gate {
     probed: AtomicBool,
     /// Wakes whoever probes it, when a caller met a fault.
     noticed: Notify,
+    /// Somebody waited for their turn in vain: others may be at it for long, or it hangs.
+    doubted: AtomicBool,
     /// When a caller last got an answer.
     answered_at: Mutex<Option<Instant>>,
 }
@@ -113,6 +115,7 @@ impl Gate {
             breaker: Mutex::new(Breaker::new(limits.breaker)),
             probed: AtomicBool::new(false),
             noticed: Notify::new(),
+            doubted: AtomicBool::new(false),
             answered_at: Mutex::new(None),
         });
         gate.slot.operated_by(&gate);
@@ -152,6 +155,28 @@ impl Gate {
     ) -> Result<T, PortError> {
         let pass = self.admit(Asker::Caller)?;
         self.watched(pass, limit, call).await
+    }
+
+    /// As [`Self::call`], once it is this call's turn. Waiting for that has the same limit, and counts neither
+    /// for nor against the part; after a wait in vain its probe finds out whether it works.
+    ///
+    /// # Errors
+    /// As [`Self::call`], and [`PortError::Busy`].
+    pub async fn in_turn<'a, T>(
+        self: &Arc<Self>,
+        limit: Duration,
+        turn: impl Future<Output = Result<Work<'a, T>, PortError>>,
+    ) -> Result<T, PortError> {
+        // Nobody waits for a part that rests.
+        drop(self.admit(Asker::Caller)?);
+        let Ok(work) = tokio::time::timeout(limit, turn).await else {
+            self.doubted.store(true, Ordering::Relaxed);
+            self.noticed.notify_one();
+            return Err(PortError::Busy {
+                component: self.component(),
+            });
+        };
+        self.call(limit, work?).await
     }
 
     /// As [`Self::call`], for whoever probes the part: it is asked whenever a probe is due.
@@ -302,6 +327,11 @@ impl Gate {
     /// Until a caller meets a fault, or an operator did something.
     pub(super) async fn noticed(&self) {
         self.noticed.notified().await;
+    }
+
+    /// Whether somebody waited in vain since this was asked last.
+    pub(super) fn was_doubted(&self) -> bool {
+        self.doubted.swap(false, Ordering::Relaxed)
     }
 
     /// Whether a caller got an answer within the last `span`.

@@ -151,7 +151,7 @@ impl Transcriber for Guarded<dyn Transcriber> {
     async fn transcribe(&self, utterance: Utterance) -> Result<Transcript, PortError> {
         let limit = self.gate.limits().first;
         self.gate
-            .call(limit, self.inner.transcribe(utterance))
+            .in_turn(limit, self.inner.in_turn(utterance))
             .await
     }
 }
@@ -164,6 +164,6 @@ impl Synthesizer for Guarded<dyn Synthesizer> {
 
     async fn speak(&self, clause: Clause) -> Result<Pcm, PortError> {
         let limit = self.gate.limits().first;
-        self.gate.call(limit, self.inner.speak(clause)).await
+        self.gate.in_turn(limit, self.inner.in_turn(clause)).await
     }
 }

@@ -132,7 +132,7 @@ impl Probe {
         if !runs {
             return interval;
         }
-        let result = if self.gate.is_suspect() {
+        let result = if self.gate.is_suspect() || self.gate.was_doubted() {
             self.prove().await
         } else if self.gate.answered_within(interval) {
             Ok(())

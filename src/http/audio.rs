@@ -5,6 +5,8 @@ mod encode;
 pub mod speech;
 pub mod transcriptions;
 
+use std::time::Duration;
+
 use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
@@ -14,6 +16,9 @@ use utoipa::ToSchema;
 
 use super::{Code, Problem};
 use crate::ports::PortError;
+
+/// Seconds after which somebody may be done, and have left a place.
+const BUSY_S: u64 = 5;
 
 /// A request that is not served, and why.
 #[derive(Debug)]
@@ -68,13 +73,13 @@ impl Refusal {
         Self { status, ..self }
     }
 
-    /// There is no room for it now.
+    /// A request that comes while as many like it are in work as may be.
     pub fn busy(message: impl Into<String>) -> Self {
         Self {
-            status: StatusCode::SERVICE_UNAVAILABLE,
+            status: StatusCode::TOO_MANY_REQUESTS,
             param: None,
-            code: "overloaded",
-            retry_after_s: Some(10),
+            code: "rate_limit_exceeded",
+            retry_after_s: Some(BUSY_S),
             ..Self::bad("", message)
         }
     }
@@ -83,10 +88,15 @@ impl Refusal {
     fn into_problem(self) -> Problem {
         let code = match (self.status, self.param) {
             (StatusCode::PAYLOAD_TOO_LARGE, _) => Code::TooLarge,
+            (StatusCode::TOO_MANY_REQUESTS, _) => Code::Busy,
             (_, Some(_)) => Code::InvalidValue,
             _ => Code::Malformed,
         };
-        Problem::new(code, self.message)
+        let problem = Problem::new(code, self.message);
+        match self.retry_after_s {
+            Some(seconds) => problem.retry_after(Duration::from_secs(seconds)),
+            None => problem,
+        }
     }
 
     /// The body, as JSON is written.
@@ -127,6 +137,7 @@ impl From<PortError> for Refusal {
             }
             PortError::Resting { retry_after, .. } => retry_after.as_secs().max(1),
             PortError::Unavailable { .. } | PortError::TimedOut { .. } => 5,
+            PortError::Busy { .. } => return Self::busy(error.to_string()),
         };
         Self {
             status: StatusCode::SERVICE_UNAVAILABLE,

@@ -118,6 +118,7 @@ fn applies(code: Code, path: &str, operation: &Operation) -> bool {
         Code::TextNotFound => path.ends_with("/text"),
         Code::IncidentNotFound => path.starts_with("/api/incidents/"),
         Code::TooManyQuestions => is_rag,
+        Code::Busy => path == "/api/voice/transcribe",
         Code::TooManyUploads => path.ends_with("/upload"),
         Code::PartNotFound => path.starts_with("/api/health/breakers/"),
         // Of sockets only, which are not described here.

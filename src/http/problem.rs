@@ -83,6 +83,8 @@ codes! {
     TooManyQuestions = TOO_MANY_REQUESTS, "too-many-questions", "Too many questions at once";
     TooManyUploads = TOO_MANY_REQUESTS, "too-many-uploads", "Too many uploads at once";
     TooManyConversations = TOO_MANY_REQUESTS, "too-many-conversations", "Too many conversations at once";
+    /// A part works, and has more to do than it can.
+    Busy = TOO_MANY_REQUESTS, "busy", "As much is being done as can be";
     Internal = INTERNAL_SERVER_ERROR, "internal", "Something broke inside";
     QueueFull = SERVICE_UNAVAILABLE, "queue-full", "Too many documents are waiting";
     /// A part that this needs cannot be reached.
@@ -321,6 +323,11 @@ impl From<PortError> for Problem {
                 format!("the {component} rests after faults; `griot status` says more"),
             )
             .retry_after(retry_after),
+            PortError::Busy { .. } => Self::new(
+                Code::Busy,
+                format!("the {component} has as much to do as it can; ask again shortly"),
+            )
+            .retry_after(Duration::from_secs(5)),
         }
     }
 }
@@ -474,6 +481,13 @@ mod tests {
             }
             .into(),
             Code::Unavailable,
+        );
+        check(
+            PortError::Busy {
+                component: crate::domain::Component::Synthesizer,
+            }
+            .into(),
+            Code::Busy,
         );
     }
 }

@@ -1,8 +1,9 @@
 //! Text to speech, one clause at a time.
 
 use async_trait::async_trait;
+use futures::future::BoxFuture;
 
-use super::PortError;
+use super::{PortError, Work};
 use crate::domain::audio::Pcm;
 
 /// A voice that can be asked for.
@@ -54,4 +55,12 @@ pub trait Synthesizer: Send + Sync {
     /// # Errors
     /// As [`PortError`] says; refused is a voice or a language that there is not.
     async fn speak(&self, clause: Clause) -> Result<Pcm, PortError>;
+
+    /// Waits until the clause's turn has come.
+    ///
+    /// # Errors
+    /// As those of [`speak`](Self::speak) that are known before anything is spoken.
+    fn in_turn(&self, clause: Clause) -> BoxFuture<'_, Result<Work<'_, Pcm>, PortError>> {
+        Box::pin(async move { Ok(self.speak(clause)) })
+    }
 }

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures::future::BoxFuture;
 
-use super::PortError;
+use super::{PortError, Work};
 
 /// What a transcript is for, which says what it may cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -106,4 +107,15 @@ pub trait Transcriber: Send + Sync {
     /// As [`PortError`] says; refused is an utterance that is empty or too long, and a language that the
     /// model does not know.
     async fn transcribe(&self, utterance: Utterance) -> Result<Transcript, PortError>;
+
+    /// Waits until the utterance's turn has come: what counts goes before looks.
+    ///
+    /// # Errors
+    /// [`PortError::Busy`] where too many wait already.
+    fn in_turn(
+        &self,
+        utterance: Utterance,
+    ) -> BoxFuture<'_, Result<Work<'_, Transcript>, PortError>> {
+        Box::pin(async move { Ok(self.transcribe(utterance)) })
+    }
 }

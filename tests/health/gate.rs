@@ -7,7 +7,7 @@ use griot::{
     domain::{Component, EmbedderIdentity},
     health::{Board, BreakerState, ComponentState, Gate, Guarded, Hold, Limits},
     ports::{
-        EmbedKind, Embedder, Filter, LanguageModel, PortError, VectorStore,
+        EmbedKind, Embedder, Filter, LanguageModel, PortError, VectorStore, Work,
         fakes::{Gate as Point, HashEmbedder, MemoryStore, Script, ScriptedModel, Trouble},
     },
 };
@@ -359,4 +359,41 @@ async fn an_operator_holds_it_and_lets_it_go() {
     bench.board.hold(Component::LanguageModel, None);
     assert!(!bench.board.report().components[0].held);
     bench.break_it().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn waiting_for_a_turn_speaks_for_nobodys_illness() {
+    let limit = Duration::from_secs(5);
+    let board = Board::new();
+    let slot = board.slot(Component::Synthesizer, "fake");
+    let gate = Gate::new(slot, Limits::call(limit));
+    let place = tokio::sync::Semaphore::new(1);
+    let call = async |takes: u64| {
+        let turn = async {
+            let place = place.acquire().await.unwrap();
+            let work = async move {
+                tokio::time::sleep(Duration::from_secs(takes)).await;
+                drop(place);
+                Ok(())
+            };
+            Ok(Box::pin(work) as Work<'_, ()>)
+        };
+        gate.in_turn(limit, turn).await
+    };
+    let breaker = || board.report().components[0].breaker;
+    let began = Instant::now();
+    let (one, two, three, four) = tokio::join!(call(2), call(2), call(2), call(2));
+    assert!(one.is_ok() && two.is_ok() && three.is_ok(), "{three:?}");
+    assert!(matches!(four, Err(PortError::Busy { .. })), "{four:?}");
+    assert_eq!(began.elapsed().as_secs(), 6, "the last one waited for 5 s");
+    assert!(!gate.is_suspect(), "none of them was slow or hung");
+    // What does not come back in its own time does count, and nobody stands in line for it then.
+    let (hung, behind) = tokio::join!(call(60), call(1));
+    assert!(matches!(hung, Err(PortError::TimedOut { .. })), "{hung:?}");
+    assert!(matches!(
+        behind,
+        Err(PortError::Busy { .. } | PortError::Resting { .. })
+    ));
+    assert_eq!(breaker(), BreakerState::Open);
+    assert!(matches!(call(1).await, Err(PortError::Resting { .. })));
 }

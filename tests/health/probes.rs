@@ -241,3 +241,19 @@ async fn the_work_of_each_port_is_real() {
     store.open(&embedder.identity()).await.unwrap();
     work().await.unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_somebody_waited_for_in_vain_is_made_to_work_though_nobody_uses_it() {
+    let bench = bench();
+    bench.url.send_replace(url(1));
+    let mut glances = bench.part.glances.subscribe();
+    glances.wait_for(|n| *n == 1).await.unwrap();
+    let limit = Duration::from_secs(5);
+    let waited = bench.gate.in_turn::<()>(limit, std::future::pending());
+    assert!(matches!(waited.await, Err(PortError::Busy { .. })));
+    let began = Instant::now();
+    let mut works = bench.part.works.subscribe();
+    works.wait_for(|n| *n == 1).await.unwrap();
+    assert!(began.elapsed().as_secs() < 1, "it was asked at once");
+    assert!(!bench.gate.is_suspect());
+}

@@ -101,6 +101,7 @@ struct Usage {
         (status = 400, description = "It cannot be spoken", body = ErrorBody),
         (status = 413, description = "The body is too long", body = ErrorBody),
         (status = 500, description = "Something broke inside", body = ErrorBody),
+        (status = 429, description = "As much is being done as can be", body = ErrorBody),
         (status = 503, description = "No voice now", body = ErrorBody)))]
 pub async fn speech(
     Shared(state): Shared<State>,

@@ -138,6 +138,7 @@ enum Shape {
         (status = 400, description = "It cannot be written down", body = ErrorBody),
         (status = 413, description = "The recording is too large", body = ErrorBody),
         (status = 500, description = "Something broke inside", body = ErrorBody),
+        (status = 429, description = "As much is being done as can be", body = ErrorBody),
         (status = 503, description = "Nobody can listen now", body = ErrorBody)))]
 pub async fn transcriptions(
     Shared(state): Shared<State>,
