@@ -19,6 +19,7 @@ use tokio::sync::watch;
 
 use crate::{
     adapters::ollama::Ollama,
+    admission::Admission,
     alerts,
     answer::{AnswerError, Answerer, AnswererParts},
     catalog::{Catalog, CatalogError},
@@ -171,6 +172,7 @@ impl App {
             answerer: Arc::clone(&answerer),
             engines: voices.engines.clone(),
             sessions: config.voice.sessions,
+            questions: Admission::new("questions", config.server.max_questions),
             quote_first: config.voice.quote_first,
             cancel: shutdown.token.clone(),
             tracker: shutdown.tracker.clone(),

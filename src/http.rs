@@ -1,7 +1,6 @@
 //! The HTTP edge: routes, limits, who may call, and errors as problems. It turns requests into calls
 //! of the services and their results into the shapes of the contract; it decides nothing else.
 
-mod admission;
 mod audio;
 mod backup;
 mod extract;
@@ -41,6 +40,7 @@ use utoipa_axum::{
 };
 
 use crate::{
+    admission::Admission,
     answer::Answerer,
     catalog::Catalog,
     config::{NotAKeyHash, ServerConfig},
@@ -53,7 +53,6 @@ use crate::{
         recording::child::{Decoder, LARGEST},
     },
 };
-use admission::Admission;
 pub use local::{LOCAL_KEY_FILE, LOCAL_KEY_HEADER, LocalKey};
 pub use problem::{Code, Problem};
 pub use serve::serve;
@@ -109,9 +108,10 @@ impl State {
     /// When an entry of `server.api_keys` is not a key's hash.
     pub fn new(parts: Parts) -> Result<Self, NotAKeyHash> {
         let questions = parts.server.max_questions.max(1);
+        parts.voice.questions().set_limit(questions);
         Ok(Self(Arc::new(Shared {
             guard: guard::Guard::new(&parts.server)?,
-            questions: Admission::new("questions", questions),
+            questions: Arc::clone(parts.voice.questions()),
             searches: Admission::new("searches", questions * SEARCHES_PER_QUESTION),
             uploads: Admission::new("uploads", parts.server.max_uploads.max(1)),
             backups: Arc::new(Semaphore::new(1)),

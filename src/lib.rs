@@ -4,11 +4,12 @@
 //! truth, in SQLite · [`ingest`] documents in · [`answer`] questions to cited answers · [`health`]
 //! breakers, supervision and the board · [`alerts`] telling people · [`voice`] a conversation aloud ·
 //! [`backup`] the library as one file · [`adapters`] the implementations of the ports · [`http`] and
-//! [`cli`] the edges · [`weights`] the models' files · [`config`] every setting · [`failpoints`] where
+//! [`cli`] the edges · [`admission`] how many at once · [`weights`] the models' files · [`config`] every setting · [`failpoints`] where
 //! tests make it die · [`app`] the one place where all of it is put together. `ARCHITECTURE.md` says
 //! who may name whom.
 
 pub mod adapters;
+pub mod admission;
 pub mod alerts;
 pub mod answer;
 pub mod app;

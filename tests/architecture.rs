@@ -10,6 +10,7 @@ use std::{
 /// Module → the modules that it may name, itself aside. What is not here may name nothing.
 const TABLE: &[(&str, &[&str])] = &[
     ("domain", &[]),
+    ("admission", &[]),
     ("ports", &["domain"]),
     ("catalog", &["domain", "failpoints"]),
     ("config", &["domain"]),
@@ -22,13 +23,25 @@ const TABLE: &[(&str, &[&str])] = &[
     ),
     ("answer", &["domain", "ports", "catalog", "config"]),
     ("backup", &["domain", "catalog", "ingest"]),
-    ("voice", &["domain", "ports", "answer", "config"]),
+    (
+        "voice",
+        &["admission", "domain", "ports", "answer", "config"],
+    ),
     ("adapters", &["domain", "ports", "config", "failpoints"]),
     (
         "http",
         &[
-            "domain", "ports", "health", "catalog", "ingest", "answer", "backup", "config",
-            "shutdown", "voice",
+            "admission",
+            "domain",
+            "ports",
+            "health",
+            "catalog",
+            "ingest",
+            "answer",
+            "backup",
+            "config",
+            "shutdown",
+            "voice",
         ],
     ),
     (

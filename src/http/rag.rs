@@ -16,12 +16,12 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{
     State,
-    admission::Place,
     extract::{Json, Path, Query, parsed},
     problem::{Code, Problem},
     wire,
 };
 use crate::{
+    admission::Place,
     answer::{AnswerEvent, AnswerStream, Ask, Search},
     domain::{self, Component, Question},
     health::Board,

@@ -16,6 +16,7 @@ use super::{
     session::Tuning,
 };
 use crate::{
+    admission::Admission,
     answer::Answerer,
     domain::{Collection, Component, ConversationId, Profile},
     ports::{Engines, Voice},
@@ -31,6 +32,8 @@ pub struct EngineParts {
     pub engines: Engines,
     /// Conversations at once.
     pub sessions: usize,
+    /// Places for questions in work, shared with whoever asks in writing.
+    pub questions: Arc<Admission>,
     /// Whether a proven quotation is said before the model has written.
     pub quote_first: bool,
     pub cancel: CancellationToken,
@@ -141,6 +144,12 @@ impl Engine {
             open: Mutex::default(),
             parts,
         })
+    }
+
+    /// Places for questions in work, spoken or written.
+    #[must_use]
+    pub fn questions(&self) -> &Arc<Admission> {
+        &self.parts.questions
     }
 
     /// The voices that there are, the usual one first.

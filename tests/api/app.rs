@@ -5,6 +5,7 @@ use std::{fs::File, io::Read, sync::Arc};
 
 use async_trait::async_trait;
 use griot::{
+    admission::Admission,
     answer::{Answerer, AnswererParts},
     catalog::Catalog,
     config::{AnswerConfig, IngestConfig, ServerConfig},
@@ -226,6 +227,7 @@ impl TestApp {
             answerer: Arc::clone(&answerer),
             engines: engines.clone(),
             sessions: settings.conversations,
+            questions: Admission::new("questions", settings.server.max_questions),
             quote_first: false,
             cancel: shutdown.token.clone(),
             tracker: shutdown.tracker.clone(),

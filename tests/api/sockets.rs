@@ -13,7 +13,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use futures::{SinkExt, StreamExt};
 use griot::{
     config::{ApiKeyHash, ServerConfig},
-    ports::fakes::{ScriptedTranscriber, Trouble},
+    ports::fakes::{Gate, ScriptedTranscriber, Trouble},
     ports::{Transcript, Utterance},
 };
 use serde_json::{Value, json};
@@ -387,6 +387,31 @@ async fn who_may_not_call_is_told_before_the_upgrade() {
         .await
         .is_ok()
     );
+}
+
+#[tokio::test]
+async fn a_spoken_question_takes_the_place_of_a_written_one() {
+    let gate = Gate::new();
+    let app = with_lease(Settings {
+        server: ServerConfig {
+            max_questions: 1,
+            ..ServerConfig::default()
+        },
+        gate: Some(gate.clone()),
+        ..Settings::default()
+    })
+    .await;
+    let mut client = Client::simple(&app, start()).await;
+    client.say(json!({ "type": "text", "text": SAID })).await;
+    gate.reached().await;
+    let question = json!({ "question": SAID });
+    let written = app.post("/api/rag/query", &question).await;
+    assert_eq!(written.verdict(), "429 too-many-questions");
+    gate.release();
+    client.until("turn_done").await;
+    while app.post("/api/rag/query", &question).await.status != StatusCode::OK {
+        tokio::task::yield_now().await;
+    }
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! The work on one answer: what the answer engine writes, cut into clauses, each spoken while the next is
 //! written. Dropping it ends all of it, down to the workers.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use futures::StreamExt;
 use tokio::sync::mpsc;
@@ -31,6 +31,8 @@ const QUOTE_WORDS: usize = 40;
 const SURE: f32 = 0.5;
 /// An answer made of the quotation's words to this degree says nothing new.
 const REPEATS: f32 = 0.6;
+/// How long a question waits for its place among those in work.
+const PATIENCE: Duration = Duration::from_secs(20);
 /// Characters of a question; longer ones are cut by their askers.
 const QUESTION_CHARS: usize = 4000;
 
@@ -143,6 +145,10 @@ impl Asked {
             return Ok((Vec::new(), Vec::new()));
         };
         let parts = &self.engine.parts;
+        let Some(_place) = parts.questions.wait(PATIENCE).await else {
+            let component = Component::LanguageModel;
+            return Err(PortError::Busy { component }.into());
+        };
         let mut events = parts.answerer.ask_aloud(Ask {
             question,
             collection: self.collection.clone(),
