@@ -63,6 +63,9 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// Searches for passages at once, for each question that may be answered at once. They are short.
 const SEARCHES_PER_QUESTION: usize = 4;
 
+/// Recordings written down at once. Each is held whole, and one at a time has the transcriber anyway.
+const RECORDINGS: usize = 4;
+
 /// What the edge is given to work with.
 pub struct Parts {
     pub library: Arc<Library>,
@@ -94,6 +97,7 @@ struct Shared {
     questions: Arc<Admission>,
     searches: Arc<Admission>,
     uploads: Arc<Admission>,
+    recordings: Arc<Admission>,
     backups: Arc<Semaphore>,
     sockets: voice::Sockets,
     openapi: std::sync::OnceLock<Arc<OpenApi>>,
@@ -114,6 +118,7 @@ impl State {
             questions: Arc::clone(parts.voice.questions()),
             searches: Admission::new("searches", questions * SEARCHES_PER_QUESTION),
             uploads: Admission::new("uploads", parts.server.max_uploads.max(1)),
+            recordings: Admission::new("recordings", RECORDINGS),
             backups: Arc::new(Semaphore::new(1)),
             sockets: voice::Sockets::new(parts.voice.places(), parts.tracker.clone()),
             openapi: std::sync::OnceLock::new(),
@@ -192,6 +197,10 @@ impl State {
 
     fn questions(&self) -> &Arc<Admission> {
         &self.0.questions
+    }
+
+    fn recordings(&self) -> &Arc<Admission> {
+        &self.0.recordings
     }
 
     fn searches(&self) -> &Arc<Admission> {

@@ -19,6 +19,10 @@ use crate::{
 };
 use stretches::{Stretch, stretches};
 
+/// Frames that the ears hear without a break: ten seconds of sound, some tens of milliseconds of work.
+/// Whoever hangs up is noticed between two.
+const AT_A_TIME: usize = 10 * LISTEN_RATE as usize / FRAME;
+
 /// A recording that was decoded: 16-bit samples at 16 kHz, one channel, the lower byte first.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Sound {
@@ -150,28 +154,37 @@ async fn speech(engines: &Engines, sound: &Arc<Sound>) -> Result<Vec<Stretch>, P
             return Ok(stretches::all(frames));
         }
     };
-    let sound = Arc::clone(sound);
-    let heard = tokio::task::spawn_blocking(move || {
-        (0..frames)
-            .map(|n| {
-                let mut frame = [0.0; FRAME];
-                let samples = sound.samples(n * FRAME, (n + 1) * FRAME);
-                frame[..samples.len()].copy_from_slice(&samples);
-                ears.probability(&frame)
-            })
-            .collect::<Result<Vec<f32>, PortError>>()
-    });
-    let heard = heard
-        .await
-        .map_err(|stopped| PortError::unavailable(Component::Transcriber, stopped))??;
+    let mut heard = Vec::with_capacity(frames);
+    while heard.len() < frames {
+        let part = heard.len()..frames.min(heard.len() + AT_A_TIME);
+        let sound = Arc::clone(sound);
+        let work = tokio::task::spawn_blocking(move || {
+            let heard: Result<Vec<f32>, PortError> = part
+                .map(|n| {
+                    let mut frame = [0.0; FRAME];
+                    let samples = sound.samples(n * FRAME, (n + 1) * FRAME);
+                    frame[..samples.len()].copy_from_slice(&samples);
+                    ears.probability(&frame)
+                })
+                .collect();
+            (ears, heard)
+        });
+        let (back, part) = work
+            .await
+            .map_err(|stopped| PortError::unavailable(Component::Transcriber, stopped))?;
+        ears = back;
+        heard.extend(part?);
+    }
     Ok(stretches(&heard))
 }
 
 #[cfg(test)]
 mod tests {
+    use futures::FutureExt;
+
     use super::*;
     use crate::ports::{
-        Transcript,
+        Hearing, Transcript, VoiceActivity,
         fakes::{LoudnessHearing, ScriptedTranscriber, ScriptedTurnEnd, ToneVoice, Trouble},
     };
 
@@ -263,5 +276,39 @@ mod tests {
         })
         .await;
         assert_eq!(written.unwrap().text(), "yes yes yes");
+    }
+
+    /// Ears that say of each frame that they heard it, and wait until that is noticed.
+    struct Slow(std::sync::mpsc::SyncSender<()>);
+
+    #[async_trait::async_trait]
+    impl Hearing for Slow {
+        async fn ears(&self) -> Result<Box<dyn VoiceActivity>, PortError> {
+            Ok(Box::new(Self(self.0.clone())))
+        }
+    }
+
+    impl VoiceActivity for Slow {
+        fn reset(&mut self) {}
+
+        fn probability(&mut self, _: &[f32; FRAME]) -> Result<f32, PortError> {
+            let _ = self.0.send(());
+            Ok(0.0)
+        }
+    }
+
+    #[tokio::test]
+    async fn whoever_hangs_up_is_not_listened_to_any_more() {
+        let transcriber = Arc::new(ScriptedTranscriber::new());
+        let (sender, heard) = std::sync::mpsc::sync_channel(0);
+        let mut engines = engines(&transcriber, LoudnessHearing::new());
+        engines.hearing = Arc::new(Slow(sender));
+        let sound = sound(&[60.0]);
+        let options = Options::default();
+        let mut work = Box::pin(write_down(&engines, &sound, &options, |_| true));
+        assert!((&mut work).now_or_never().is_none());
+        drop(work);
+        drop(engines);
+        assert_eq!(heard.iter().count(), AT_A_TIME);
     }
 }

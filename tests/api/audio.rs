@@ -1,5 +1,6 @@
 //! Sound over HTTP, as OpenAI's clients send and ask for it.
 
+use griot::ports::{Transcript, fakes::Gate};
 use reqwest::{Method, StatusCode, multipart};
 use serde_json::{Value, json};
 
@@ -218,4 +219,36 @@ async fn events_carry_the_sound() {
             "speech.audio.done"
         ]
     );
+}
+
+#[tokio::test]
+async fn one_recording_too_many_is_told_to_wait() {
+    let app = TestApp::start().await;
+    let gate = Gate::new();
+    for _ in 0..4 {
+        app.transcriber.push_behind(&gate, Transcript::default());
+    }
+    let send = async |fields: &[(&'static str, &'static str)]| {
+        transcribe(&app, wav(&[0.5, 1.5, 1.0]), fields).await
+    };
+    let more = async {
+        while app.transcriber.heard().len() < 4 {
+            tokio::task::yield_now().await;
+        }
+        let fifth = send(&[]).await;
+        let request = app.request(Method::POST, "/api/voice/transcribe");
+        let sixth = app.send(request.multipart(form(wav(&[1.0]), &[]))).await;
+        gate.release();
+        (fifth, sixth)
+    };
+    let streamed = [("stream", "true")];
+    let (one, two, three, four, (fifth, sixth)) =
+        tokio::join!(send(&[]), send(&[]), send(&[]), send(&streamed), more);
+    for reply in [one, two, three, four, send(&[]).await] {
+        assert_eq!(reply.status, StatusCode::OK, "{}", reply.text());
+    }
+    assert_eq!(fifth.status, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(fifth.header("retry-after"), "5");
+    assert_eq!(fifth.json()["error"]["code"], "rate_limit_exceeded");
+    assert_eq!(sixth.verdict(), "429 busy");
 }

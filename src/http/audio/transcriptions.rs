@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 
 use super::{ErrorBody, Refusal, captions};
 use crate::{
+    admission::Place,
     http::{Code, Problem, State},
     ports::{PortError, Segment},
     voice::recording::{
@@ -144,6 +145,7 @@ pub async fn transcriptions(
     Shared(state): Shared<State>,
     request: Request,
 ) -> Result<Response, Refusal> {
+    let place = place(&state)?;
     let asked = read(request).await?;
     let file = asked
         .file
@@ -160,7 +162,7 @@ pub async fn transcriptions(
     );
     drop(file);
     if asked.stream {
-        return Ok(streamed(state, sound, asked.options));
+        return Ok(streamed(state, sound, asked.options, place));
     }
     let wants_words = asked.options.words;
     let written = recording::write_down(state.engines(), &sound, &asked.options, |_| true).await?;
@@ -184,10 +186,18 @@ fn typed(kind: &'static str, text: String) -> Response {
     ([(header::CONTENT_TYPE, kind)], text).into_response()
 }
 
+/// A place among the recordings in work, before anything of this one is read.
+fn place(state: &State) -> Result<Place, Refusal> {
+    state.recordings().enter().ok_or_else(|| {
+        Refusal::busy("as many recordings are being written down as can be; send it again shortly")
+    })
+}
+
 /// The text as it comes, as server-sent events. Hanging up ends the work.
-fn streamed(state: State, sound: Arc<Sound>, options: Options) -> Response {
+fn streamed(state: State, sound: Arc<Sound>, options: Options, place: Place) -> Response {
     let (sender, receiver) = mpsc::channel::<String>(64);
     let work = async move {
+        let _place = place;
         let mut is_first = true;
         let result =
             recording::write_down(state.engines(), &sound, &options, |segment: &Segment| {
@@ -404,6 +414,7 @@ pub async fn transcribe(
     Shared(state): Shared<State>,
     request: Request,
 ) -> Result<axum::Json<Recording>, Problem> {
+    let _place = place(&state).map_err(Refusal::into_problem)?;
     let asked = read(request).await.map_err(Refusal::into_problem)?;
     let file = asked
         .file
