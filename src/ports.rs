@@ -62,6 +62,10 @@ pub enum PortError {
     /// It was not asked, because as many wait for it as may. Not a fault: it works.
     #[error("{component} has as much to do as it can; ask again shortly")]
     Busy { component: Component },
+    /// It has no room on the disk for what it was to write. Not a fault: what it holds can be asked for, and the
+    /// disk has a place of its own among the parts.
+    #[error("{component} has no room on the disk for this; free some space")]
+    NoRoom { component: Component },
 }
 
 /// A call whose turn it is. Dropping it gives the work up.
@@ -80,7 +84,8 @@ impl PortError {
             | Self::TimedOut { component, .. }
             | Self::Refused { component, .. }
             | Self::Resting { component, .. }
-            | Self::Busy { component } => *component,
+            | Self::Busy { component }
+            | Self::NoRoom { component } => *component,
         }
     }
 

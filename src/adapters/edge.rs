@@ -143,6 +143,16 @@ fn at(point: Failpoint) -> Result<(), EdgeError> {
 
 fn port_error(error: EdgeError) -> PortError {
     match error {
+        EdgeError::Io { source, .. }
+            if matches!(
+                source.kind(),
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+            ) =>
+        {
+            PortError::NoRoom {
+                component: Component::VectorStore,
+            }
+        }
         EdgeError::OtherIdentity { .. }
         | EdgeError::WrongDimension { .. }
         | EdgeError::Invalid { .. } => PortError::Refused {
@@ -271,5 +281,29 @@ impl VectorStore for EdgeStore {
             Ok(purged || built)
         })
         .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_no_fault_of_the_index() {
+        let check = |kind: io::ErrorKind, is_fault: bool| {
+            let error = port_error(EdgeError::Io {
+                doing: "write to",
+                path: PathBuf::new(),
+                source: kind.into(),
+            });
+            assert_eq!(error.is_fault(), is_fault, "{error}");
+            assert!(
+                !matches!(error, PortError::Refused { .. }),
+                "it is asked again"
+            );
+        };
+        check(io::ErrorKind::StorageFull, false);
+        check(io::ErrorKind::QuotaExceeded, false);
+        check(io::ErrorKind::PermissionDenied, true);
     }
 }

@@ -136,7 +136,9 @@ impl From<PortError> for Refusal {
                 };
             }
             PortError::Resting { retry_after, .. } => retry_after.as_secs().max(1),
-            PortError::Unavailable { .. } | PortError::TimedOut { .. } => 5,
+            PortError::Unavailable { .. }
+            | PortError::TimedOut { .. }
+            | PortError::NoRoom { .. } => 5,
             PortError::Busy { .. } => return Self::busy(error.to_string()),
         };
         Self {

@@ -323,6 +323,7 @@ impl From<PortError> for Problem {
                 format!("the {component} rests after faults; `griot status` says more"),
             )
             .retry_after(retry_after),
+            PortError::NoRoom { .. } => storage_full(),
             PortError::Busy { .. } => Self::new(
                 Code::Busy,
                 format!("the {component} has as much to do as it can; ask again shortly"),
@@ -488,6 +489,13 @@ mod tests {
             }
             .into(),
             Code::Busy,
+        );
+        check(
+            PortError::NoRoom {
+                component: crate::domain::Component::VectorStore,
+            }
+            .into(),
+            Code::StorageFull,
         );
     }
 }

@@ -397,3 +397,26 @@ async fn waiting_for_a_turn_speaks_for_nobodys_illness() {
     assert_eq!(breaker(), BreakerState::Open);
     assert!(matches!(call(1).await, Err(PortError::Resting { .. })));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_full_disk_makes_searches_rest_no_more_than_deletes_work() {
+    let board = Board::new();
+    let store = Arc::new(MemoryStore::new());
+    let slot = board.slot(Component::VectorStore, "fake");
+    let gate = Gate::new(slot, Limits::call(Duration::from_secs(5)));
+    let guarded = Guarded::new(store.clone() as Arc<dyn VectorStore>, gate);
+    store.trouble(Trouble::NoRoom);
+    for _ in 0..9 {
+        let deleted = guarded.delete(griot::domain::DocumentId::new(), None).await;
+        assert!(
+            matches!(deleted, Err(PortError::NoRoom { .. })),
+            "{deleted:?}"
+        );
+    }
+    let part = &board.report().components[0];
+    assert_eq!(
+        (part.breaker, part.state),
+        (BreakerState::Closed, ComponentState::Ok)
+    );
+    assert!(board.incidents().recent().is_empty());
+}

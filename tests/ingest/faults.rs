@@ -57,6 +57,18 @@ async fn documents_wait_for_a_store_that_is_down() {
     home.stop().await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn documents_wait_for_room_on_the_disk_however_long() {
+    let home = Home::new().await;
+    *home.store.full.lock().unwrap() = 50;
+    let id = home.upload("a", "Rent is due.").await.id;
+    let there = home.library.wait(id).await.unwrap();
+    assert_eq!(there.status, Status::Searchable, "{:?}", there.error);
+    assert_eq!(*home.store.full.lock().unwrap(), 0);
+    home.check_consistent();
+    home.stop().await;
+}
+
 /// Documents that the embedder cannot bear fail; all others become searchable.
 async fn check_bad_documents(word: &str) {
     let home = Home::new().await;
@@ -154,4 +166,29 @@ async fn a_stage_that_panics_is_started_again() {
         home.check_consistent();
         home.stop().await;
     }
+}
+
+/// What a stage held when it panicked is lost with it, which says little about each.
+#[tokio::test(start_paused = true)]
+async fn of_a_crowd_at_a_panic_only_the_culprit_fails() {
+    let home = Home::new().await;
+    let gate = griot::ports::fakes::Gate::new();
+    *home.embed.gate.lock().unwrap() = Some(gate.clone());
+    let first = home.upload("first", "First.").await.id;
+    gate.reached().await;
+    let mut good = vec![first];
+    for n in 0..6 {
+        good.push(home.upload(&format!("g{n}"), &format!("Good {n}.")).await.id);
+    }
+    let bad = home.upload("bad", "EXPLODE when this is embedded.").await.id;
+    until(|| home.files_in("in-work") == 8).await;
+    gate.release();
+    let failed = home.library.wait(bad).await.unwrap();
+    assert_eq!(failed.status, Status::Failed);
+    for id in good {
+        let there = home.library.wait(id).await.unwrap();
+        assert_eq!(there.status, Status::Searchable, "{:?}", there.error);
+    }
+    home.check_consistent();
+    home.stop().await;
 }

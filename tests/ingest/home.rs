@@ -124,6 +124,8 @@ pub struct Store {
     pub memory: MemoryStore,
     pub before_upsert: Mutex<Option<Gate>>,
     pub before_flush: Mutex<Option<Gate>>,
+    /// How often from now on there is no room on the disk for another point.
+    pub full: Mutex<u32>,
 }
 
 async fn pass(gate: &Mutex<Option<Gate>>) {
@@ -140,6 +142,12 @@ impl VectorStore for Store {
     }
     async fn upsert(&self, points: Vec<Point>) -> Result<(), PortError> {
         pass(&self.before_upsert).await;
+        let left = self.full.lock().unwrap().checked_sub(1);
+        if let Some(left) = left {
+            *self.full.lock().unwrap() = left;
+            let component = griot::domain::Component::VectorStore;
+            return Err(PortError::NoRoom { component });
+        }
         self.memory.upsert(points).await
     }
     async fn flush(&self) -> Result<(), PortError> {
@@ -161,7 +169,7 @@ impl VectorStore for Store {
 }
 
 /// The embedder of hashed words with a gate before it. It refuses texts that say `REFUSED` and breaks
-/// on those that say `POISON`.
+/// on those that say `POISON`; those that say `EXPLODE` make it panic.
 #[derive(Default)]
 pub struct Embed {
     pub words: HashEmbedder,
@@ -189,6 +197,8 @@ impl Embedder for Embed {
                 reason: "not this".to_owned(),
             });
         }
+        let explodes = texts.iter().any(|t| t.contains("EXPLODE"));
+        assert!(!explodes, "as the test wants it");
         if texts.iter().any(|t| t.contains("POISON")) {
             return Err(PortError::unavailable(component, "it broke"));
         }

@@ -101,6 +101,8 @@ async fn publish_group(shared: &Arc<Shared>, mut group: Vec<Embedded>) -> bool {
             return true;
         }
         if let Some(error) = error
+            // Every other document would meet the same.
+            && !matches!(error, PortError::NoRoom { .. })
             && patience.tries >= TRIES + STRIKES
             && shared.store.count(Filter::default()).await.is_ok()
         {

@@ -15,6 +15,8 @@ pub enum Trouble {
     TimedOut(Duration),
     /// Every call is answered with a no.
     Refused(String),
+    /// Every call is told that there is no room on the disk.
+    NoRoom,
     /// Calls do not return before `recover`; then they do their work.
     Hang,
     /// Every call panics, as a fault of the program does.
@@ -67,6 +69,7 @@ pub(super) fn error(component: Component, trouble: &Trouble) -> PortError {
             component,
             limit: *limit,
         },
+        Trouble::NoRoom => PortError::NoRoom { component },
         Trouble::Refused(reason) => PortError::Refused {
             component,
             reason: reason.clone(),
