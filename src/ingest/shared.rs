@@ -24,7 +24,7 @@ use crate::{
 /// Changes of documents' states that a slow listener may be behind; one further behind looks anew.
 const CHANGES: usize = 256;
 
-/// A document that was in work at so many panics is not tried again.
+/// A document that was in work alone at so many panics is not tried again.
 const PANICS: u32 = 2;
 
 /// When to ask again after [`IngestError::QueueFull`]: some documents are done by then.
@@ -67,9 +67,10 @@ struct Claims {
     held: HashMap<DocumentId, CancellationToken>,
     /// Documents that an earlier run may have left points of.
     begun_before: HashSet<DocumentId>,
-    /// Documents that may have killed an earlier run; they go through the pipeline alone.
+    /// Documents that may have killed an earlier run, or were in work when a stage panicked; they go through the
+    /// pipeline alone.
     suspects: HashSet<DocumentId>,
-    /// How often each was in work when a stage panicked.
+    /// How often each was in work alone when a stage panicked.
     panicked: HashMap<DocumentId, u32>,
 }
 
@@ -182,7 +183,7 @@ impl Shared {
         }
     }
 
-    /// Whether a document was in work each time that a stage panicked, and may be why.
+    /// Whether a document was alone in work each time that a stage panicked, and is why.
     pub(super) fn is_poison(&self, id: DocumentId) -> bool {
         let panics = self.claims().panicked.get(&id).copied();
         panics.is_some_and(|panics| panics >= PANICS)
@@ -220,9 +221,13 @@ impl Drop for Claim {
         {
             let mut claims = self.shared.claims();
             claims.held.remove(&self.id);
-            claims.suspects.remove(&self.id);
+            let was_alone = claims.suspects.remove(&self.id);
             if std::thread::panicking() {
-                *claims.panicked.entry(self.id).or_default() += 1;
+                // Of a crowd each may be why, so each is tried alone before one is blamed.
+                claims.suspects.insert(self.id);
+                if was_alone {
+                    *claims.panicked.entry(self.id).or_default() += 1;
+                }
             }
         }
         self.shared.catalog.set_down(self.id);

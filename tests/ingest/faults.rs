@@ -178,9 +178,16 @@ async fn of_a_crowd_at_a_panic_only_the_culprit_fails() {
     gate.reached().await;
     let mut good = vec![first];
     for n in 0..6 {
-        good.push(home.upload(&format!("g{n}"), &format!("Good {n}.")).await.id);
+        good.push(
+            home.upload(&format!("g{n}"), &format!("Good {n}."))
+                .await
+                .id,
+        );
     }
-    let bad = home.upload("bad", "EXPLODE when this is embedded.").await.id;
+    let bad = home
+        .upload("bad", "EXPLODE when this is embedded.")
+        .await
+        .id;
     until(|| home.files_in("in-work") == 8).await;
     gate.release();
     let failed = home.library.wait(bad).await.unwrap();
