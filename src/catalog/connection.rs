@@ -4,7 +4,7 @@ use std::{
     fs::File,
     path::{Path, PathBuf},
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Mutex, MutexGuard, PoisonError, TryLockError,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -86,15 +86,16 @@ impl Connections {
         Ok(result)
     }
 
-    /// Reads a row and writes one, in a transaction that is rolled back.
+    /// Reads a row and writes one, in a transaction that is rolled back. While somebody here writes, which may
+    /// take long (a catalog written anew), that is proof enough, and it only reads.
     pub(super) fn try_out(&self) -> Result<(), CatalogError> {
-        let mut writer = self.writer();
+        let mut writer = match self.writer.try_lock() {
+            Ok(writer) => writer,
+            Err(TryLockError::Poisoned(writer)) => writer.into_inner(),
+            Err(TryLockError::WouldBlock) => return self.read(|view| count_one(view).map(drop)),
+        };
         let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let rows: i64 = transaction.query_row(
-            "SELECT count(*) FROM (SELECT 1 FROM documents LIMIT 1)",
-            [],
-            |row| row.get(0),
-        )?;
+        let rows = count_one(&transaction)?;
         transaction.execute(
             "UPDATE documents SET name = name WHERE id = (SELECT id FROM documents LIMIT ?1)",
             [rows],
@@ -177,6 +178,16 @@ impl Connections {
     }
 }
 
+/// Whether there is a document: 1 or 0.
+fn count_one(view: &Transaction<'_>) -> Result<i64, CatalogError> {
+    let rows = view.query_row(
+        "SELECT count(*) FROM (SELECT 1 FROM documents LIMIT 1)",
+        [],
+        |row| row.get(0),
+    );
+    Ok(rows?)
+}
+
 fn connect(path: &Path) -> Result<Connection, CatalogError> {
     let connection = Connection::open_with_flags(
         path,
@@ -200,5 +211,38 @@ impl From<rusqlite::Error> for CatalogError {
             }
             _ => Self::Sqlite(error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_check_does_not_wait_for_who_writes() {
+        let folder = tempfile::tempdir().unwrap();
+        let connections = Connections::open(&folder.path().join("catalog.db")).unwrap();
+        connections.try_out().unwrap();
+        let writes = connections.writer();
+        let (sender, done) = std::sync::mpsc::channel();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                connections.try_out().unwrap();
+                // The writer is let go of when this was said; without it, never.
+                sender.send(()).unwrap();
+            });
+            done.recv().unwrap();
+            drop(writes);
+        });
+        // Who panicked while they wrote left a sound connection.
+        let panicked = std::thread::scope(|scope| {
+            let work = scope.spawn(|| {
+                let _writes = connections.writer();
+                panic!("as the test wants it");
+            });
+            work.join().is_err()
+        });
+        assert!(panicked);
+        connections.try_out().unwrap();
     }
 }
