@@ -1,8 +1,10 @@
-//! What proves to a receiver that a message is ours and fresh: HMAC-SHA256 (RFC 2104) over the time and the
-//! body, as `v1=HEX` in `X-Griot-Signature`, with the time in `X-Griot-Timestamp` (seconds since 1970).
+//! What proves to a receiver that a message is ours and fresh: HMAC-SHA256 (RFC 2104) over
+//! `TIME.DELIVERY.BODY`, as `v1=HEX` in `X-Griot-Signature`, with the time in `X-Griot-Timestamp` (seconds since
+//! 1970) and the delivery's number in `X-Griot-Delivery`.
 //!
 //! A receiver refuses what is older than [`WINDOW`], so that a message overheard cannot be sent again
-//! later, and what it has seen already (`X-Griot-Delivery`), so that a repeated one counts once.
+//! later, and what it has seen already (by its delivery, which is signed as well), so that a repeated one
+//! counts once.
 
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -21,16 +23,17 @@ const BLOCK: usize = 64;
 /// Why a message is not believed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
-    #[error("the signature is not this secret's over this time and body")]
+    #[error("the signature is not this secret's over this time, delivery and body")]
     Forged,
     #[error("the message is older, or newer, than {WINDOW} s")]
     Stale,
 }
 
-/// The signature of a body sent at `timestamp`.
+/// The signature of a body sent at `timestamp`. `delivery` has no dot in it.
 #[must_use]
-pub fn sign(secret: &str, timestamp: u64, body: &[u8]) -> String {
-    let message = [timestamp.to_string().as_bytes(), b".", body].concat();
+pub fn sign(secret: &str, timestamp: u64, delivery: &str, body: &[u8]) -> String {
+    let head = format!("{timestamp}.{delivery}.");
+    let message = [head.as_bytes(), body].concat();
     format!(
         "v1={}",
         hex::encode(hmac_sha256(secret.as_bytes(), &message))
@@ -44,12 +47,14 @@ pub fn sign(secret: &str, timestamp: u64, body: &[u8]) -> String {
 pub fn verify(
     secret: &str,
     timestamp: u64,
+    delivery: &str,
     signature: &str,
     body: &[u8],
     now: u64,
 ) -> Result<(), Refused> {
-    let ours = sign(secret, timestamp, body);
-    if !bool::from(ours.as_bytes().ct_eq(signature.as_bytes())) {
+    let ours = sign(secret, timestamp, delivery, body);
+    // A dot would move the border between the number and the body.
+    if delivery.contains('.') || !bool::from(ours.as_bytes().ct_eq(signature.as_bytes())) {
         return Err(Refused::Forged);
     }
     if now.abs_diff(timestamp) > WINDOW {
@@ -106,19 +111,24 @@ mod tests {
 
     #[test]
     fn what_is_changed_or_late_is_not_believed() {
-        let signature = sign("secret", 1000, b"body");
-        let check = |secret, timestamp, body: &[u8], now, expected| {
-            assert_eq!(verify(secret, timestamp, &signature, body, now), expected);
+        let signature = sign("secret", 1000, "d1", b"body");
+        let check = |secret, timestamp, delivery, body: &[u8], now, expected| {
+            let verdict = verify(secret, timestamp, delivery, &signature, body, now);
+            assert_eq!(verdict, expected);
         };
-        check("secret", 1000, b"body", 1000 + WINDOW, Ok(()));
-        check("secret", 1000, b"body", 1000 - WINDOW, Ok(()));
-        check("secret", 1000, b"body", 1001 + WINDOW, Err(Refused::Stale));
-        check("other", 1000, b"body", 1000, Err(Refused::Forged));
-        check("secret", 1001, b"body", 1000, Err(Refused::Forged));
-        check("secret", 1000, b"bode", 1000, Err(Refused::Forged));
-        assert_eq!(
-            verify("secret", 1000, "", b"body", 1000),
-            Err(Refused::Forged)
-        );
+        let forged = Err(Refused::Forged);
+        check("secret", 1000, "d1", b"body", 1000 + WINDOW, Ok(()));
+        check("secret", 1000, "d1", b"body", 1000 - WINDOW, Ok(()));
+        let stale = Err(Refused::Stale);
+        check("secret", 1000, "d1", b"body", 1001 + WINDOW, stale);
+        check("other", 1000, "d1", b"body", 1000, forged);
+        check("secret", 1001, "d1", b"body", 1000, forged);
+        check("secret", 1000, "d1", b"bode", 1000, forged);
+        // The same message with another number would count as one not seen before.
+        check("secret", 1000, "d2", b"body", 1000, forged);
+        assert_eq!(verify("secret", 1000, "d1", "", b"body", 1000), forged);
+        let moved = sign("secret", 1000, "d1", b"bo.dy");
+        let verdict = verify("secret", 1000, "d1.bo", &moved, b"dy", 1000);
+        assert_eq!(verdict, forged);
     }
 }

@@ -152,7 +152,7 @@ impl Target {
     /// # Errors
     /// What the last try met.
     pub async fn deliver(&self, notice: &Notice) -> Result<(), TargetError> {
-        let delivery = uuid::Uuid::now_v7().simple().to_string();
+        let delivery = number();
         let mut wait = FIRST_WAIT;
         for left in (0..TRIES).rev() {
             match self.send(notice, &delivery).await {
@@ -169,7 +169,11 @@ impl Target {
     ///
     /// # Errors
     /// As [`TargetError`] says.
-    pub async fn send(&self, notice: &Notice, delivery: &str) -> Result<(), TargetError> {
+    pub async fn deliver_once(&self, notice: &Notice) -> Result<(), TargetError> {
+        self.send(notice, &number()).await
+    }
+
+    async fn send(&self, notice: &Notice, delivery: &str) -> Result<(), TargetError> {
         match self {
             Self::Webhook {
                 client,
@@ -186,7 +190,10 @@ impl Target {
                 let request = client
                     .post(url.clone())
                     .header(TIMESTAMP, now)
-                    .header(SIGNATURE, signature::sign(secret, now, body.as_bytes()))
+                    .header(
+                        SIGNATURE,
+                        signature::sign(secret, now, delivery, body.as_bytes()),
+                    )
                     .header(DELIVERY, delivery);
                 post(self.name(), request, body).await
             }
@@ -201,6 +208,11 @@ impl Target {
             } => mail(transport, from, to, notice).await,
         }
     }
+}
+
+/// The number of a delivery, which no other has.
+fn number() -> String {
+    uuid::Uuid::now_v7().simple().to_string()
 }
 
 /// A message in a line.

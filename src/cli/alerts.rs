@@ -43,7 +43,7 @@ impl Alerts {
         for target in targets {
             let (name, result) = match target {
                 Ok(target) => {
-                    let sent = target.send(&Notice::test(), "test").await;
+                    let sent = target.deliver_once(&Notice::test()).await;
                     (target.name(), sent)
                 }
                 Err(error) => ("settings", Err(error)),

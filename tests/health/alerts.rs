@@ -70,13 +70,28 @@ async fn a_webhook_is_signed_and_tried_again_while_its_server_is_unwell() {
     for (headers, body) in received.iter() {
         let timestamp: u64 = text(headers, TIMESTAMP).parse().unwrap();
         let signed = text(headers, SIGNATURE);
-        signature::verify("secret", timestamp, signed, body, timestamp).unwrap();
+        let delivery = text(headers, DELIVERY);
+        signature::verify("secret", timestamp, delivery, signed, body, timestamp).unwrap();
         let body: Value = serde_json::from_slice(body).unwrap();
         assert_eq!(body["kind"], "test");
         assert_eq!(body["summary"], notice.summary);
     }
     // Twice the same message, and it says so.
     assert_eq!(
+        text(&received[0].0, DELIVERY),
+        text(&received[1].0, DELIVERY)
+    );
+}
+
+#[tokio::test]
+async fn each_message_has_a_number_of_its_own() {
+    let (url, received) = receiver(&[200]).await;
+    let target = only(&webhook(url));
+    for _ in 0..2 {
+        target.deliver_once(&Notice::test()).await.unwrap();
+    }
+    let received = received.lock().unwrap();
+    assert_ne!(
         text(&received[0].0, DELIVERY),
         text(&received[1].0, DELIVERY)
     );
@@ -100,7 +115,7 @@ async fn slack_gets_one_line() {
         slack: Some(url),
         ..AlertsConfig::default()
     };
-    only(&config).send(&Notice::test(), "1").await.unwrap();
+    only(&config).deliver_once(&Notice::test()).await.unwrap();
     let body: Value = serde_json::from_slice(&received.lock().unwrap()[0].1).unwrap();
     assert_eq!(body.as_object().unwrap().len(), 1);
     assert!(body["text"].as_str().unwrap().contains("nothing is wrong"));
@@ -235,7 +250,7 @@ async fn mail_arrives_at_a_real_server() {
         mail_to: vec!["me@example.org".to_owned(), "you@example.org".to_owned()],
         ..AlertsConfig::default()
     };
-    only(&config).send(&Notice::test(), "1").await.unwrap();
+    only(&config).deliver_once(&Notice::test()).await.unwrap();
     let message = lines.next().unwrap().unwrap();
     assert!(
         message.starts_with("griot@example.org me@example.org,you@example.org "),
