@@ -10,7 +10,11 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 use super::shared::Shared;
-use crate::{catalog::Catalog, domain::Component, ports::PortError};
+use crate::{
+    catalog::{Catalog, CatalogError},
+    domain::Component,
+    ports::PortError,
+};
 
 /// Rests between two rounds are this many times as long as the round took.
 const REST: u32 = 10;
@@ -18,8 +22,11 @@ const REST: u32 = 10;
 /// Quiet that goes before a round: what comes in a row is done in one go.
 const QUIET: Duration = Duration::from_secs(2);
 
-/// When a round that failed is tried again.
+/// When a round that failed is tried again, unless something new is asked for before.
 const RETRY: Duration = Duration::from_secs(60);
+
+/// When one is that found the disk full: what is freed is noticed soon, and upkeep may free more.
+const FULL_RETRY: Duration = Duration::from_secs(5);
 
 /// How often the traces are gone after before that is left for later: each time a reader was in the way.
 const TRIES: usize = 3;
@@ -28,6 +35,8 @@ const TRIES: usize = 3;
 #[derive(Debug, Default)]
 pub(super) struct Pace {
     not_before: Option<Instant>,
+    /// The last try found the disk full.
+    full: bool,
 }
 
 impl Pace {
@@ -39,6 +48,20 @@ impl Pace {
 
     fn done(&mut self, begun: Instant, now: Instant) {
         self.not_before = Some(now + now.saturating_duration_since(begun) * REST);
+        self.full = false;
+    }
+
+    /// It could not be done. When to try again.
+    fn failed(&mut self, begun: Instant, now: Instant, full: bool) -> Duration {
+        self.done(begun, now);
+        self.full = full;
+        self.retry(now)
+    }
+
+    /// What took long is not tried again soon, though it failed.
+    fn retry(&self, now: Instant) -> Duration {
+        self.rest(now)
+            .max(if self.full { FULL_RETRY } else { RETRY })
     }
 }
 
@@ -57,7 +80,12 @@ pub(super) async fn remove_traces(shared: &Shared) -> bool {
     for _ in 0..TRIES {
         gone = match shared.catalog.call(Catalog::remove_traces).await {
             Ok(gone) => gone,
-            Err(error) => return failed(&error),
+            Err(error) => {
+                let full = matches!(error, CatalogError::DiskFull);
+                let told = full && pace.full;
+                pace.failed(begun, Instant::now(), full);
+                return !told && failed(&error);
+            }
         };
         if gone {
             break;
@@ -67,7 +95,7 @@ pub(super) async fn remove_traces(shared: &Shared) -> bool {
     gone
 }
 
-fn failed(error: &crate::catalog::CatalogError) -> bool {
+fn failed(error: &CatalogError) -> bool {
     tracing::warn!(%error, "traces of deleted documents stay in the catalog's file for now");
     false
 }
@@ -75,26 +103,26 @@ fn failed(error: &crate::catalog::CatalogError) -> bool {
 /// Works off what is due, at start and whenever something new is. Ends when the daemon stops.
 pub(super) async fn run(shared: Arc<Shared>) {
     let mut store = Pace::default();
-    let mut wait = QUIET;
     loop {
         tokio::select! {
-            () = tokio::time::sleep(wait) => {}
+            () = tokio::time::sleep(QUIET) => {}
             () = shared.cancel.cancelled() => return,
         }
         let next = tokio::select! {
             next = round(&shared, &mut store) => next,
             () = shared.cancel.cancelled() => return,
         };
-        wait = match next {
-            Some(wait) => wait.max(QUIET),
-            None => {
-                tokio::select! {
-                    () = shared.upkeep.notified() => {}
-                    () = shared.cancel.cancelled() => return,
-                }
-                QUIET
+        let due = async {
+            match next {
+                Some(wait) => tokio::time::sleep(wait.saturating_sub(QUIET)).await,
+                None => std::future::pending().await,
             }
         };
+        tokio::select! {
+            () = due => {}
+            () = shared.upkeep.notified() => {}
+            () = shared.cancel.cancelled() => return,
+        }
     }
 }
 
@@ -103,8 +131,13 @@ async fn round(shared: &Arc<Shared>, store: &mut Pace) -> Option<Duration> {
     let traces = if remove_traces(shared).await {
         None
     } else {
-        let rest = shared.traces.lock().await.rest(Instant::now());
-        Some(if rest.is_zero() { RETRY } else { rest })
+        let pace = shared.traces.lock().await;
+        let rest = pace.rest(Instant::now());
+        Some(if rest.is_zero() {
+            pace.retry(Instant::now())
+        } else {
+            rest
+        })
     };
     let index = tend_index(shared, store).await;
     [traces, index].into_iter().flatten().min()
@@ -142,7 +175,8 @@ async fn tend_index(shared: &Arc<Shared>, pace: &mut Pace) -> Option<Duration> {
         Err(PortError::Resting { retry_after, .. }) => Some(retry_after.max(QUIET)),
         Err(error) => {
             tracing::debug!(%error, "the index's files are left as they are for now");
-            Some(RETRY)
+            let full = matches!(error, PortError::NoRoom { .. });
+            Some(pace.failed(begun, Instant::now(), full))
         }
     }
 }
@@ -176,5 +210,18 @@ mod tests {
             Duration::from_secs(1)
         );
         assert_eq!(pace.rest(end + Duration::from_secs(9)), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_full_disk_is_looked_at_again_soon_unless_the_look_takes_long() {
+        let check = |took: u64, full: bool, expected: u64| {
+            let begun = Instant::now();
+            let mut pace = Pace::default();
+            let retry = pace.failed(begun, begun + Duration::from_millis(took), full);
+            assert_eq!(retry, Duration::from_millis(expected), "{took} {full}");
+        };
+        check(0, false, 60_000);
+        check(0, true, 5_000);
+        check(1_000, true, 10_000);
     }
 }

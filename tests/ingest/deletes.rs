@@ -1,10 +1,15 @@
 //! Delete means gone.
 
+use std::time::Duration;
+
 use griot::{
     catalog::Turn,
     domain::{Component, ConversationId, Status},
     ingest::IngestError,
-    ports::fakes::{Gate, Trouble},
+    ports::{
+        PortError,
+        fakes::{Gate, Trouble},
+    },
 };
 
 use crate::home::{Home, long_text, until, until_later};
@@ -167,5 +172,36 @@ async fn uploads_and_deletes_of_the_same_bytes_may_meet() {
         }
         home.check_consistent();
     }
+    home.stop().await;
+}
+
+/// The way back from a full disk: what is freed is noticed soon, and a delete is not told to wait for a minute.
+#[tokio::test(start_paused = true)]
+async fn upkeep_that_failed_is_tried_again_soon_or_when_there_is_a_reason() {
+    let home = Home::new().await;
+    let component = Component::VectorStore;
+    let first = home.add("a", "Rent is due.").await;
+    let second = home.add("b", "Pets are not allowed.").await;
+    let pass = async |seconds| tokio::time::sleep(Duration::from_secs(seconds)).await;
+    // What adding them gave to do is done.
+    pass(10).await;
+    let tended = || std::mem::take(&mut *home.store.tended.lock().unwrap());
+    assert!(!tended().is_empty());
+    home.store.tending.lock().unwrap().extend([
+        PortError::NoRoom { component },
+        PortError::unavailable(component, "damaged"),
+    ]);
+    home.library.delete(first.id).await.unwrap();
+    pass(30).await;
+    let tries = tended();
+    assert_eq!(
+        tries.len(),
+        2,
+        "the second one failed otherwise, and is put off for longer"
+    );
+    assert_eq!((tries[1] - tries[0]).as_secs(), 5);
+    home.library.delete(second.id).await.unwrap();
+    pass(10).await;
+    assert_eq!(tended().len(), 1, "there was a reason not to wait");
     home.stop().await;
 }

@@ -126,6 +126,10 @@ pub struct Store {
     pub before_flush: Mutex<Option<Gate>>,
     /// How often from now on there is no room on the disk for another point.
     pub full: Mutex<u32>,
+    /// When its upkeep was asked for.
+    pub tended: Mutex<Vec<tokio::time::Instant>>,
+    /// How its upkeep goes from now on, in order; then there is nothing to do.
+    pub tending: Mutex<std::collections::VecDeque<PortError>>,
 }
 
 async fn pass(gate: &Mutex<Option<Gate>>) {
@@ -162,6 +166,16 @@ impl VectorStore for Store {
     }
     async fn vectors(&self, keys: &[ChunkKey]) -> Result<Vec<Option<Embedding>>, PortError> {
         self.memory.vectors(keys).await
+    }
+    async fn upkeep(&self) -> Result<bool, PortError> {
+        self.tended
+            .lock()
+            .unwrap()
+            .push(tokio::time::Instant::now());
+        match self.tending.lock().unwrap().pop_front() {
+            Some(error) => Err(error),
+            None => Ok(false),
+        }
     }
     async fn count(&self, filter: Filter) -> Result<u64, PortError> {
         self.memory.count(filter).await
