@@ -236,6 +236,7 @@ impl Supervisor {
 
     /// Publishes where the child listens and waits for the end.
     async fn watch(&self, child: &mut Child, stdout: ChildStdout) -> RunEnd {
+        self.slot.is_fresh();
         let mut stdout = BufReader::new(stdout);
         let limit = self.spec.start_limit;
         let name = &self.spec.name;
@@ -399,5 +400,42 @@ impl Reading {
 impl Drop for Reading {
     fn drop(&mut self) {
         self.0.abort();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{domain::Component, health::Board};
+
+    #[tokio::test]
+    async fn a_wish_that_came_too_late_for_one_child_does_not_end_the_next() {
+        let board = Board::new();
+        let slot = board.slot(Component::Transcriber, "fake");
+        slot.ask_for_restart("the one before gave no sign of life");
+        // It says where it listens and, when that was heard, ends by itself.
+        let folder = tempfile::tempdir().unwrap();
+        let heard = folder.path().join("heard");
+        let script = format!(
+            "echo listening http://127.0.0.1:1; until [ -e '{}' ]; do sleep 0.01; done; \
+             echo of its own accord >&2; exit 3",
+            heard.display()
+        );
+        let spec = ChildSpec::new("sh", "GRIOT_TEST_NO_SUCH_VARIABLE").args(["-c", &script]);
+        let (tracker, cancel) = (TaskTracker::new(), CancellationToken::new());
+        let mut changes = board.changes();
+        let mut url = Supervisor::start(spec, slot, &tracker, cancel.clone());
+        url.wait_for(Option::is_some).await.unwrap();
+        std::fs::write(heard, "").unwrap();
+        let error = loop {
+            if let Some(error) = board.report().components[0].last_error.clone() {
+                break error;
+            }
+            changes.changed().await.unwrap();
+        };
+        assert!(error.contains("of its own accord"), "{error}");
+        cancel.cancel();
+        tracker.close();
+        tracker.wait().await;
     }
 }

@@ -106,6 +106,12 @@ impl Slot {
         self.restart.asked.notify_one();
     }
 
+    /// A process was started: whatever was wished for was meant for the one before.
+    pub(in crate::health) fn is_fresh(&self) {
+        let why = &self.restart.why;
+        *why.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     /// Waits until somebody asks for a restart, and says why.
     pub(in crate::health) async fn restart_asked(&self) -> String {
         loop {
