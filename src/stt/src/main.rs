@@ -10,11 +10,11 @@ mod connection;
 mod engine;
 mod guard;
 mod queue;
+mod socket;
 mod wire;
 
 use std::{
     io::{self, Read, Write},
-    os::unix::net::UnixListener,
     process::ExitCode,
     sync::Arc,
     thread,
@@ -25,6 +25,7 @@ use clap::Parser;
 use args::Args;
 use engine::Engine;
 use queue::Queue;
+use socket::Socket;
 
 fn main() -> ExitCode {
     match run(Args::parse()) {
@@ -39,15 +40,8 @@ fn main() -> ExitCode {
 fn run(args: Args) -> Result<(), Box<dyn std::error::Error>> {
     whisper_rs::install_logging_hooks();
     let socket = &args.socket;
-    let failed =
-        |doing: &str, error: io::Error| format!("cannot {doing} {}: {error}", socket.display());
-    match std::fs::remove_file(socket) {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(failed("remove the old socket", error).into()),
-    }
     // Before the model, which takes a moment: who connects meanwhile waits.
-    let listener = UnixListener::bind(socket).map_err(|error| failed("listen at", error))?;
+    let (listener, file) = Socket::bind(socket)?;
     let engine = Engine::load(&args.model, args.threads())?;
     let queue = Arc::new(Queue::default());
     thread::Builder::new()
@@ -60,14 +54,13 @@ fn run(args: Args) -> Result<(), Box<dyn std::error::Error>> {
             }
         })?;
     if args.stop_on_stdin_eof {
-        let socket = socket.clone();
         thread::Builder::new()
             .name("stdin".to_owned())
             .spawn(move || {
                 let mut input = io::stdin().lock();
                 let mut bytes = [0; 256];
                 while matches!(input.read(&mut bytes), Ok(count) if count > 0) {}
-                let _ = std::fs::remove_file(&socket);
+                file.remove();
                 // What is being worked on has nobody left who waits for it.
                 std::process::exit(0);
             })?;
