@@ -11,7 +11,7 @@ pub mod targets;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use tokio::{sync::watch, time::Instant};
+use tokio::{sync::watch, task::JoinHandle, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use rules::{Kind, Notice, Observation, Rules};
@@ -28,6 +28,9 @@ use crate::{
 
 /// How often the rules look.
 const EVERY: Duration = Duration::from_secs(5);
+
+/// How long a look at the disk may take.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Messages of one target that may wait; the oldest are what people should read first, so later ones are
 /// dropped, and counted.
@@ -58,15 +61,18 @@ async fn watch_on(
     let mut rules = Rules::new(&config.borrow_and_update());
     let mut targets = targets_of(&config.borrow_and_update(), tracker, cancel);
     let mut processor = Processor::now();
+    let mut disk = Disk::new(home);
+    let mut may_change = true;
     let mut tick = tokio::time::interval(EVERY);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             _ = tick.tick() => {}
-            changed = config.changed() => {
+            changed = config.changed(), if may_change => {
                 if changed.is_err() {
                     // Nobody can change it any more; it stays as it is.
-                    std::future::pending::<()>().await;
+                    may_change = false;
+                    continue;
                 }
                 let config = config.borrow_and_update().clone();
                 rules.change(&config);
@@ -79,7 +85,7 @@ async fn watch_on(
             .zip(processor)
             .map(|(now, before)| now.percent_since(before));
         processor = now;
-        let seen = observe(board, &home, cpu);
+        let seen = observe(board, disk.free().await, cpu);
         for notice in rules.observe(Instant::now().into_std(), &seen) {
             let kind = notice.kind.as_str();
             metrics::counter!("griot_alerts_total", "kind" => kind).increment(1);
@@ -94,7 +100,7 @@ async fn watch_on(
     }
 }
 
-fn observe(board: &Board, home: &std::path::Path, cpu: Option<f64>) -> Observation {
+fn observe(board: &Board, free: Option<u64>, cpu: Option<f64>) -> Observation {
     let report = board.report();
     Observation {
         down: report
@@ -108,7 +114,35 @@ fn observe(board: &Board, home: &std::path::Path, cpu: Option<f64>) -> Observati
         last_minute: board.traffic().last_minute(std::time::Instant::now()),
         cpu_percent: cpu,
         memory_percent: Memory::now().map(Memory::percent),
-        free_mib: free_bytes(home).ok().map(|bytes| bytes / (1024 * 1024)),
+        free_mib: free.map(|bytes| bytes / (1024 * 1024)),
+    }
+}
+
+/// The disk that the library is on. One that is away (a network's) may keep whoever asks it for ever: one
+/// thread is, and no rule waits for it.
+struct Disk {
+    home: PathBuf,
+    look: Option<JoinHandle<std::io::Result<u64>>>,
+}
+
+impl Disk {
+    fn new(home: PathBuf) -> Self {
+        Self { home, look: None }
+    }
+
+    /// Bytes that are free, if it says so now.
+    async fn free(&mut self) -> Option<u64> {
+        let mut look = self.look.take().unwrap_or_else(|| {
+            let home = self.home.clone();
+            tokio::task::spawn_blocking(move || free_bytes(&home))
+        });
+        match tokio::time::timeout(LOOK, &mut look).await {
+            Ok(seen) => seen.ok()?.ok(),
+            Err(_) => {
+                self.look = Some(look);
+                None
+            }
+        }
     }
 }
 
@@ -152,4 +186,24 @@ fn targets_of(
             queue
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_disk_that_is_away_keeps_one_look_and_no_rule() {
+        let mut disk = Disk::new(std::env::temp_dir());
+        let look = tokio::spawn(std::future::pending());
+        let id = look.id();
+        disk.look = Some(look);
+        for _ in 0..3 {
+            assert_eq!(disk.free().await, None);
+            assert_eq!(disk.look.as_ref().map(JoinHandle::id), Some(id));
+        }
+        disk.look = None;
+        assert!(disk.free().await.is_some());
+        assert!(disk.look.is_none());
+    }
 }

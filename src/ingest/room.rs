@@ -26,25 +26,40 @@ impl Room {
 
     /// # Errors
     /// [`IngestError::DiskFull`] when less is free than is to stay so.
-    pub(super) fn for_uploads(&self) -> Result<(), IngestError> {
-        self.at_least(self.keep_free)
+    pub(super) async fn for_uploads(&self) -> Result<(), IngestError> {
+        self.at_least(self.keep_free).await
     }
 
     /// What was accepted may take half of what uploads leave: the rest is for deletes.
     ///
     /// # Errors
     /// [`IngestError::DiskFull`].
-    pub(super) fn for_documents(&self) -> Result<(), IngestError> {
-        self.at_least(self.keep_free / 2)
+    pub(super) async fn for_documents(&self) -> Result<(), IngestError> {
+        self.at_least(self.keep_free / 2).await
     }
 
-    fn at_least(&self, bytes: u64) -> Result<(), IngestError> {
-        // A file system that does not tell says so when it is full.
-        match rustix::fs::statvfs(&self.home) {
-            Ok(disk) if disk.f_bavail.saturating_mul(disk.f_frsize) < bytes => {
-                Err(IngestError::DiskFull)
-            }
-            _ => Ok(()),
+    /// As [`Self::for_uploads`], on a thread that may block.
+    ///
+    /// # Errors
+    /// [`IngestError::DiskFull`].
+    pub(super) fn for_uploads_blocking(&self) -> Result<(), IngestError> {
+        at_least(&self.home, self.keep_free)
+    }
+
+    async fn at_least(&self, bytes: u64) -> Result<(), IngestError> {
+        let home = self.home.clone();
+        // A disk that is away (a network's) may keep whoever asks it for long.
+        let asked = tokio::task::spawn_blocking(move || at_least(&home, bytes));
+        asked.await.unwrap_or(Ok(()))
+    }
+}
+
+fn at_least(home: &Path, bytes: u64) -> Result<(), IngestError> {
+    // A file system that does not tell says so when it is full.
+    match rustix::fs::statvfs(home) {
+        Ok(disk) if disk.f_bavail.saturating_mul(disk.f_frsize) < bytes => {
+            Err(IngestError::DiskFull)
         }
+        _ => Ok(()),
     }
 }

@@ -147,7 +147,7 @@ async fn tend_index(shared: &Arc<Shared>, pace: &mut Pace) -> Option<Duration> {
     let queued = shared.catalog.call(Catalog::queued).await;
     let busy = shared.claimed() > 0 || queued.is_ok_and(|queued| queued > 0);
     // Documents that wait for room on the disk may wait for just this.
-    if busy && shared.room.for_documents().is_ok() {
+    if busy && shared.room.for_documents().await.is_ok() {
         // Whoever empties the queue asks again.
         return Some(QUIET);
     }

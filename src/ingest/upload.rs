@@ -44,7 +44,7 @@ impl Upload {
         metadata: Map<String, Value>,
     ) -> Result<Self, IngestError> {
         shared.refuse_when_full().await?;
-        shared.room.for_uploads()?;
+        shared.room.for_uploads().await?;
         let part = Part(shared.originals.new_part());
         let file = File::create_new(&part.0)
             .await
@@ -87,7 +87,7 @@ impl Upload {
             return Err(IngestError::TooLarge { limit });
         }
         if self.bytes / LOOK_EVERY > before / LOOK_EVERY {
-            self.shared.room.for_uploads()?;
+            self.shared.room.for_uploads().await?;
         }
         self.hash.update(bytes);
         let written = self.file.write_all(bytes).await;

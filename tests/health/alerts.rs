@@ -196,6 +196,58 @@ async fn a_loss_is_told_once_and_its_end_too() {
     tracker.wait().await;
 }
 
+/// Counts the alerts in the log.
+#[derive(Clone, Default)]
+struct Told(Arc<Mutex<usize>>);
+
+impl tracing::Subscriber for Told {
+    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+        true
+    }
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+    fn event(&self, event: &tracing::Event<'_>) {
+        let is_alert = event.metadata().target() == "griot::alerts";
+        *self.0.lock().unwrap() += usize::from(is_alert);
+    }
+    fn enter(&self, _: &tracing::span::Id) {}
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_rules_go_on_when_nobody_can_change_them_any_more() {
+    let board = Board::new();
+    let slot = board.slot(Component::Embedder, "part");
+    let config = AlertsConfig {
+        down_s: 60,
+        cpu_percent: 0,
+        memory_percent: 0,
+        disk_mib: 0,
+        ..AlertsConfig::default()
+    };
+    let (sender, settings) = watch::channel(config);
+    drop(sender);
+    let (tracker, cancel) = (TaskTracker::new(), CancellationToken::new());
+    let told = Told::default();
+    let _heard = tracing::subscriber::set_default(told.clone());
+    alerts::start(
+        settings,
+        board,
+        std::env::temp_dir(),
+        &tracker,
+        cancel.clone(),
+    );
+    slot.missing("it is gone");
+    tokio::time::sleep(Duration::from_secs(90)).await;
+    cancel.cancel();
+    tracker.close();
+    tracker.wait().await;
+    assert_eq!(*told.0.lock().unwrap(), 1);
+}
+
 /// Prints its port, then each message it gets, until its input closes.
 const MAIL_SERVER: &str = r"
 import socket, sys

@@ -137,6 +137,7 @@ async fn attempt(shared: &Arc<Shared>, group: &[Embedded]) -> Result<(), Setback
     shared
         .room
         .for_documents()
+        .await
         .map_err(|_| Setback::Catalog(CatalogError::DiskFull))?;
     let _points = shared.points.lock().await;
     shared.open_store().await?;

@@ -254,7 +254,7 @@ fn copy_to(shared: &Shared, mut bytes: Bytes, part: Part) -> Result<(Bytes, Part
     let read = hash(&mut bytes.file, |block| {
         written = shared
             .room
-            .for_uploads()
+            .for_uploads_blocking()
             .map_err(Trouble::Stopped)
             .and_then(|()| copy.write_all(block).map_err(kept));
         match &written {
