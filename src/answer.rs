@@ -68,6 +68,15 @@ pub struct Search {
     pub top_k: Option<usize>,
 }
 
+/// How an answer that is spoken begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beginning {
+    /// With the sentence that the model points at.
+    Pointed,
+    /// Where one sentence of the evidence plainly answers, with that one, before the model is asked.
+    Plain,
+}
+
 /// A question to be answered.
 #[derive(Debug, Clone)]
 pub struct Ask {
@@ -142,13 +151,13 @@ impl Answerer {
 
     /// Answers a question, as a stream.
     pub fn ask(self: &Arc<Self>, ask: Ask) -> AnswerStream {
-        self.stream(ask, generate::Record::Turn)
+        self.stream(ask, generate::Manner::Written)
     }
 
     /// Answers a question for somebody who may not hear the answer to its end, or at all: the turn is not
     /// recorded. What was heard is told to [`heard`](Self::heard) afterwards.
-    pub fn ask_aloud(self: &Arc<Self>, ask: Ask) -> AnswerStream {
-        self.stream(ask, generate::Record::Nothing)
+    pub fn ask_aloud(self: &Arc<Self>, ask: Ask, beginning: Beginning) -> AnswerStream {
+        self.stream(ask, generate::Manner::Aloud(beginning))
     }
 
     /// Records what was heard of an answer, which is all that later questions may lean on.
@@ -169,9 +178,9 @@ impl Answerer {
         .await;
     }
 
-    fn stream(self: &Arc<Self>, ask: Ask, record: generate::Record) -> AnswerStream {
+    fn stream(self: &Arc<Self>, ask: Ask, manner: generate::Manner) -> AnswerStream {
         let stopping = self.parts.cancel.clone();
-        let mut events = Box::pin(generate::stream(Arc::clone(self), ask, record));
+        let mut events = Box::pin(generate::stream(Arc::clone(self), ask, manner));
         Box::pin(try_stream! {
             loop {
                 let event = tokio::select! {

@@ -8,7 +8,8 @@ use serde_json::json;
 use tracing::debug;
 
 use super::{
-    AnswerError, AnswerEvent, Answerer, Ask,
+    AnswerError, AnswerEvent, Answerer, Ask, Beginning,
+    choose::Candidate,
     extractive::{self, cite},
     reply::{object_of, pointed_at, read, yes_log_odds},
     retrieve::note,
@@ -29,11 +30,13 @@ pub const NOT_IN_DOCUMENTS: &str = "This is not in your documents.";
 /// Tokens of a quotation at most; a sentence is seldom longer.
 const QUOTE_TOKENS: u32 = 160;
 
-/// Whether an answer becomes part of its conversation once it is given.
+/// How an answer is given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Record {
-    Turn,
-    Nothing,
+pub(super) enum Manner {
+    /// It becomes part of its conversation once it is given.
+    Written,
+    /// What of it was heard is told afterwards.
+    Aloud(Beginning),
 }
 
 /// What one answer gathers on its way.
@@ -68,7 +71,7 @@ enum Ground {
 pub(super) fn stream(
     answerer: Arc<Answerer>,
     ask: Ask,
-    record: Record,
+    manner: Manner,
 ) -> impl Stream<Item = Result<AnswerEvent, AnswerError>> + Send {
     try_stream! {
         let mut course = Course::begin(&ask);
@@ -88,7 +91,16 @@ pub(super) fn stream(
         let mut citations = Vec::new();
         let ground = match &answerer.parts.model {
             _ if !super::support::worth_asking(&question, &evidence) => Ground::Nothing,
-            Some(model) => answerer.ground(model, &question, &evidence, &mut course).await?,
+            Some(model) => {
+                let plain = match manner {
+                    Manner::Aloud(Beginning::Plain) => answerer.plain(&question, &evidence).await,
+                    Manner::Aloud(Beginning::Pointed) | Manner::Written => None,
+                };
+                match plain {
+                    Some(plain) => answerer.quoted(model, &question, &evidence, plain)?,
+                    None => answerer.ground(model, &question, &evidence, &mut course).await?,
+                }
+            }
             None => {
                 course.degraded.push(Component::LanguageModel);
                 Ground::NoModel
@@ -137,7 +149,7 @@ pub(super) fn stream(
             yield AnswerEvent::Delta(course.first(text.clone()));
         }
         let answer = course.finish(&ask, text, supported, citations, evidence);
-        if record == Record::Turn {
+        if manner == Manner::Written {
             answerer.remember(&answer);
         }
         yield AnswerEvent::Done(Box::new(answer));
@@ -153,9 +165,8 @@ impl Answerer {
         evidence: &[Evidence],
         course: &mut Course,
     ) -> Result<Ground, AnswerError> {
-        let mut messages = self.prompts.quote(question, evidence)?;
         let request = ChatRequest {
-            messages: messages.clone(),
+            messages: self.prompts.quote(question, evidence)?,
             format: Some(object_of("quote")),
             max_tokens: QUOTE_TOKENS,
             temperature: 0.0,
@@ -173,6 +184,18 @@ impl Answerer {
         let Some(chosen) = self.choose_sentence(question, evidence, pointed).await else {
             return Ok(Ground::Nothing);
         };
+        self.quoted(model, question, evidence, chosen)
+    }
+
+    /// A chosen sentence, and the conversation in which the model has chosen it.
+    fn quoted(
+        &self,
+        model: &Arc<dyn LanguageModel>,
+        question: &str,
+        evidence: &[Evidence],
+        chosen: Candidate<'_>,
+    ) -> Result<Ground, AnswerError> {
+        let mut messages = self.prompts.quote(question, evidence)?;
         let citation = cite(chosen.item, chosen.range, chosen.item.score);
         messages.push(Message {
             role: Role::Assistant,

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use futures::StreamExt;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{AnswerEvent, Answerer, AnswererParts, Ask, Search, generate::NOT_IN_DOCUMENTS};
+use super::{
+    AnswerEvent, Answerer, AnswererParts, Ask, Beginning, Search, generate::NOT_IN_DOCUMENTS,
+};
 use crate::{
     catalog::{Catalog, NewDocument, Publication},
     config::AnswerConfig,
@@ -421,4 +423,49 @@ async fn an_empty_library_asks_no_model() {
     let answer = world.answerer.answer(elsewhere).await.unwrap();
     assert_eq!(answer.answer, NOT_IN_DOCUMENTS);
     assert!(world.model.requests().is_empty());
+}
+
+#[tokio::test]
+async fn a_spoken_answer_begins_with_what_plainly_answers() {
+    let world = World::new().await;
+    world
+        .model
+        .push(Script::text(r#"{"answer": "Yes, each autumn."}"#));
+    let question = "Must the boiler be serviced each autumn by a qualified engineer?";
+    let aloud = |question: &str, beginning| {
+        world
+            .answerer
+            .ask_aloud(ask(question, None), beginning)
+            .map(Result::unwrap)
+    };
+    let mut events = aloud(question, Beginning::Plain);
+    assert!(matches!(
+        events.next().await,
+        Some(AnswerEvent::Evidence(_))
+    ));
+    let Some(AnswerEvent::Citation(cited)) = events.next().await else {
+        panic!("no citation");
+    };
+    assert_eq!(cited.quote, MANUAL);
+    assert!(world.model.requests().is_empty(), "nobody had to be asked");
+    let rest: Vec<AnswerEvent> = events.collect().await;
+    let Some(AnswerEvent::Done(answer)) = rest.last() else {
+        panic!("no end: {rest:?}");
+    };
+    assert_eq!(answer.answer, "Yes, each autumn. [1]");
+    assert_proven(&world, answer);
+    assert_eq!(world.model.requests().len(), 1, "for the answer alone");
+
+    // Where there is doubt, or where it is not wanted, the model points.
+    for (question, beginning, verdict) in [
+        ("Where may dogs be?", Beginning::Plain, Some("yes")),
+        (question, Beginning::Pointed, None),
+    ] {
+        let before = world.model.requests().len();
+        world.script(MANUAL, verdict, "Yes.");
+        let events: Vec<AnswerEvent> = aloud(question, beginning).collect().await;
+        assert!(matches!(events.last(), Some(AnswerEvent::Done(_))));
+        let asked = world.model.requests().len() - before;
+        assert_eq!(asked, 2 + usize::from(verdict.is_some()), "{question}");
+    }
 }

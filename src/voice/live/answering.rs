@@ -15,7 +15,7 @@ use super::super::{
 };
 use super::trace::Mark;
 use crate::{
-    answer::{AnswerError, AnswerEvent, Ask},
+    answer::{AnswerError, AnswerEvent, Ask, Beginning},
     domain::{
         Citation, Collection, Component, ConversationId, DocumentId, Question, audio::s16,
         resample::resampled,
@@ -149,12 +149,17 @@ impl Asked {
             let component = Component::LanguageModel;
             return Err(PortError::Busy { component }.into());
         };
-        let mut events = parts.answerer.ask_aloud(Ask {
+        let ask = Ask {
             question,
             collection: self.collection.clone(),
             conversation: Some(self.conversation),
             top_k: None,
-        });
+        };
+        let beginning = match parts.quote_first {
+            true => Beginning::Plain,
+            false => Beginning::Pointed,
+        };
+        let mut events = parts.answerer.ask_aloud(ask, beginning);
         let mut splitter = Clauses::default();
         let mut quoted: Option<String> = None;
         let (mut begun, mut text) = (false, String::new());
@@ -168,9 +173,15 @@ impl Asked {
                     let quote = citation.quote.clone();
                     self.tell(News::Citation(citation)).await;
                     if short && sure && !begun {
-                        self.tell(News::Mark(Mark::Clause)).await;
-                        // Whoever is not there to hear it has ended the work already.
-                        let _ = clauses.send(words).await;
+                        // A quotation of its own cut: what the model writes is another text.
+                        let mut splitter = Clauses::default();
+                        let mut parts = splitter.feed(&words);
+                        parts.extend(splitter.finish());
+                        for part in parts {
+                            self.tell(News::Mark(Mark::Clause)).await;
+                            // Whoever is not there to hear it has ended the work already.
+                            let _ = clauses.send(part).await;
+                        }
                         quoted = Some(quote);
                     }
                 }
