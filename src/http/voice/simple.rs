@@ -434,9 +434,9 @@ impl Client {
                 self.turns.insert(reply, turn);
                 return Ok(());
             }
-            Output::Said { reply, text } => {
-                json!({ "type": "answer", "text_delta": text, "turn": turn_of(&self.turns, reply) })
-            }
+            Output::Said { reply, text, at } => json!({
+                "type": "answer", "text_delta": text, "turn": turn_of(&self.turns, reply), "at_ms": at,
+            }),
             Output::Cited { reply, citation } => {
                 let mut message = json!(wire::Citation::from(*citation));
                 message["type"] = json!("citation");

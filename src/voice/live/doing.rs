@@ -72,7 +72,7 @@ impl Live {
                 self.trace.began(reply, guessed);
                 self.send(Output::Began { reply, turn });
             }
-            Effect::Say { reply, text } => self.send(Output::Said { reply, text }),
+            Effect::Say { reply, text, at } => self.send(Output::Said { reply, text, at }),
             Effect::Cite { reply, citation } => {
                 let citation = self
                     .answers
@@ -90,6 +90,7 @@ impl Live {
                 };
                 let rate = answering.rate;
                 let per_ms = rate as usize / 1000;
+                let from = sound.start;
                 let stretch = sound.start as usize * per_ms..sound.end as usize * per_ms;
                 let gain = if self.ducked { DUCKED } else { 1.0 };
                 let samples: Vec<i16> = answering
@@ -102,7 +103,7 @@ impl Live {
                             .collect()
                     })
                     .unwrap_or_default();
-                self.trace.sent(reply, &samples, rate);
+                self.trace.sent(reply, from, &samples, rate);
                 self.send(Output::Sound {
                     reply,
                     samples,

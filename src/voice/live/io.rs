@@ -69,9 +69,11 @@ pub enum Output {
         reply: ReplyId,
         turn: TurnId,
     },
+    /// Words of the answer, and where in its sound they are spoken.
     Said {
         reply: ReplyId,
         text: String,
+        at: Ms,
     },
     Cited {
         reply: ReplyId,

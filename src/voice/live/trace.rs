@@ -23,7 +23,7 @@ pub(super) enum Mark {
 
 /// The times of one turn, in milliseconds since the conversation began (wall clock), and the two that
 /// people feel: `resp` from the decision to the first sound, `v2v` from the last speech to the first audible
-/// sound.
+/// sound of the answer itself.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Timings {
     pub onset: Option<u64>,
@@ -42,8 +42,10 @@ pub struct Timings {
     pub eou: Option<u64>,
     /// `first_sent - eot`.
     pub resp: Option<u64>,
-    /// `first_audible - eos_vad`.
+    /// `first_audible - eos_vad`. What fills the time is no answer.
     pub v2v: Option<u64>,
+    /// Whether a phrase filled the time.
+    pub filled: bool,
     /// Whether the answer was begun before the turn was over.
     pub hit: bool,
 }
@@ -55,6 +57,8 @@ pub(super) struct Trace {
     /// Of the turn.
     heard: Timings,
     answers: HashMap<ReplyId, Timings>,
+    /// How much of an answer's sound, from its beginning, fills the time.
+    filling: HashMap<ReplyId, Ms>,
     onset: Ms,
     stopped: Option<Ms>,
     seconds: HashMap<TurnId, f32>,
@@ -66,6 +70,7 @@ impl Default for Trace {
             began: Instant::now(),
             heard: Timings::default(),
             answers: HashMap::new(),
+            filling: HashMap::new(),
             onset: 0,
             stopped: None,
             seconds: HashMap::new(),
@@ -175,16 +180,29 @@ impl Trace {
         self.heard = Timings::default();
     }
 
-    pub fn sent(&mut self, reply: ReplyId, samples: &[i16], rate: u32) {
+    /// The answer's sound begins with so much that fills the time.
+    pub fn filled(&mut self, reply: ReplyId, sound: Ms) {
+        self.filling.insert(reply, sound);
+        if let Some(times) = self.answers.get_mut(&reply) {
+            times.filled = true;
+        }
+    }
+
+    /// `from`: where in the answer's sound the samples are.
+    pub fn sent(&mut self, reply: ReplyId, from: Ms, samples: &[i16], rate: u32) {
         let now = self.now();
+        let filling = self.filling.get(&reply).copied().unwrap_or_default();
         let Some(times) = self.answers.get_mut(&reply) else {
             return;
         };
         times.first_sent.get_or_insert(now);
+        let per_ms = rate as usize / 1000;
+        let skipped = filling.saturating_sub(from) as usize * per_ms;
         if times.first_audible.is_none()
-            && let Some(at) = samples.iter().position(|s| s.unsigned_abs() > AUDIBLE)
+            && let Some(answer) = samples.get(skipped..)
+            && let Some(at) = answer.iter().position(|s| s.unsigned_abs() > AUDIBLE)
         {
-            times.first_audible = Some(now + at as u64 * 1000 / u64::from(rate));
+            times.first_audible = Some(now + ((skipped + at) / per_ms) as u64);
         }
         let resp = times
             .first_sent
@@ -212,6 +230,7 @@ impl Trace {
         let mut times = self.answers.remove(&reply).unwrap_or_default();
         times.end = Some(self.now());
         self.answers.retain(|other, _| *other > reply);
+        self.filling.retain(|other, _| *other > reply);
         let end = match end {
             End::Completed => "completed",
             End::Failed => "failed",
@@ -221,5 +240,39 @@ impl Trace {
         let line = serde_json::to_string(&times).unwrap_or_default();
         tracing::info!(target: "griot::voice::turn", turn = turn.0, end, times = %line, "a turn was answered");
         times
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_fills_the_time_is_no_answer() {
+        let check = |filling: Option<Ms>, from: Ms, heard: bool| {
+            let mut trace = Trace::default();
+            let reply = ReplyId(1);
+            trace.stopped(TurnId(1), 200);
+            trace.asked(reply, false);
+            trace.began(reply, false);
+            if let Some(sound) = filling {
+                trace.filled(reply, sound);
+            }
+            // 100 ms at 16 kHz.
+            trace.sent(reply, from, &[9000; 1600], 16_000);
+            let times = trace.ended(reply, TurnId(1), End::Completed);
+            assert_eq!(times.filled, filling.is_some());
+            assert!(times.resp.is_some(), "something was sent");
+            let case = format!("{filling:?} from {from}: {times:?}");
+            assert_eq!(times.v2v.is_some(), heard, "{case}");
+            // It ends with the last sample, whatever the machine did meanwhile.
+            let last = times.first_sent.unwrap() + 100;
+            assert!(times.first_audible.is_none_or(|at| at <= last), "{case}");
+        };
+        check(None, 0, true);
+        check(Some(60), 0, true);
+        check(Some(100), 0, false);
+        check(Some(100), 100, true);
+        check(Some(700), 300, false);
     }
 }

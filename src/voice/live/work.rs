@@ -125,10 +125,12 @@ impl Live {
             && answering.rate == *rate
         {
             answering.sound.extend(sound);
+            let sound = sound.len() as u64 * 1000 / u64::from(*rate);
             let part = Part::Acknowledgement {
                 text: format!("{FILLING} "),
-                sound: sound.len() as u64 * 1000 / u64::from(*rate),
+                sound,
             };
+            self.trace.filled(reply, sound);
             self.tell(Event::Reply { reply, part });
         }
     }

@@ -304,9 +304,11 @@ pub enum Effect {
         turn: TurnId,
         guessed: bool,
     },
+    /// Its words; `at` is where in the answer's sound they are spoken.
     Say {
         reply: ReplyId,
         text: String,
+        at: Ms,
     },
     Cite {
         reply: ReplyId,

@@ -73,6 +73,7 @@ impl Reply {
         out.push(Effect::Say {
             reply: self.id,
             text: text.clone(),
+            at: self.sound,
         });
         let until = self.sound + sound;
         self.spoken.push(Spoken {

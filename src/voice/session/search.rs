@@ -344,7 +344,7 @@ impl World {
                 known.began = true;
                 self.speaking_since = now;
             }
-            Effect::Say { reply, text } => {
+            Effect::Say { reply, text, .. } => {
                 assert!(!text.is_empty());
                 self.alive(reply, "words");
             }

@@ -123,7 +123,7 @@ impl Client {
                 self.idle_since = None;
                 self.began(reply).await
             }
-            Output::Said { reply, text } => {
+            Output::Said { reply, text, .. } => {
                 let Some(giving) = self.replies.get_mut(&reply) else { return Ok(()) };
                 giving.text.push_str(&text);
                 let kind = match giving.aloud {
