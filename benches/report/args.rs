@@ -38,6 +38,15 @@ pub struct Args {
     /// Retrieval sets, by folder name; all four by default
     #[arg(long, value_delimiter = ',')]
     pub sets: Vec<String>,
+    /// Voice: which scripts and parts (`quiet`, `crowd`, `soak`), by name; all by default
+    #[arg(long, value_delimiter = ',')]
+    pub parts: Vec<String>,
+    /// Voice: minutes of silence and noise, and of the soak
+    #[arg(long, default_value_t = 1.0)]
+    pub minutes: f64,
+    /// Folder with recordings of speech
+    #[arg(long, default_value = "../shared/data/speech")]
+    pub speech: PathBuf,
     /// Folder with the evaluation sets
     #[arg(long, default_value = "../shared/data/rag-eval")]
     pub data: PathBuf,
@@ -71,6 +80,8 @@ pub enum Kind {
     Text,
     /// What questions get while parts fail, and how soon that is over
     Faults,
+    /// Conversations aloud: how soon, how exact, how interruptible
+    Voice,
 }
 
 impl Kind {
@@ -85,6 +96,7 @@ impl Kind {
             Self::Rss => "rss",
             Self::Text => "text",
             Self::Faults => "faults",
+            Self::Voice => "voice",
         }
     }
 }

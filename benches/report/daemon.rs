@@ -215,6 +215,19 @@ impl Daemon {
             .await?)
     }
 
+    /// A text in the daemon's own voice, as a WAV file.
+    pub async fn speak(&self, text: &str) -> Result<Vec<u8>, DaemonError> {
+        let body = json!({ "input": text, "response_format": "wav" });
+        let request = self.client.post(self.at("/v1/audio/speech")).json(&body);
+        let reply = accepted(request.send().await?, "to speak").await?;
+        Ok(reply.bytes().await?.to_vec())
+    }
+
+    /// Host and port.
+    pub fn address(&self) -> &str {
+        self.url.trim_start_matches("http://")
+    }
+
     /// Bytes of a document's stored text.
     pub async fn text(&self, id: DocumentId, start: u64, end: u64) -> Result<Vec<u8>, DaemonError> {
         let path = format!("/api/knowledge/documents/{id}/text?start={start}&end={end}");

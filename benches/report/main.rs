@@ -21,6 +21,7 @@ mod stack;
 mod table;
 mod text;
 mod vectors;
+mod voice;
 
 use std::{error::Error, process::ExitCode};
 
@@ -77,5 +78,6 @@ async fn measure(kind: Kind, args: &Args) -> Result<Option<Section>, Box<dyn Err
         Kind::Rss => rss::run(args).await,
         Kind::Text => text::run(args).await,
         Kind::Faults => faults::run(args).await,
+        Kind::Voice => voice::run(args).await,
     }
 }

@@ -64,7 +64,7 @@ impl Table {
 pub struct Results(BTreeMap<String, Section>);
 
 /// The order in which people read them.
-const ORDER: [&str; 8] = [
+const ORDER: [&str; 9] = [
     "ingest",
     "interactive",
     "latency",
@@ -73,6 +73,7 @@ const ORDER: [&str; 8] = [
     "rss",
     "text",
     "faults",
+    "voice",
 ];
 
 impl Results {
