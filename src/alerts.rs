@@ -24,6 +24,7 @@ use crate::{
         Board, ComponentState,
         machine::{Memory, Processor, free_bytes},
     },
+    tasks::{Pulse, Tasks, kept_running},
 };
 
 /// How often the rules look.
@@ -31,6 +32,9 @@ const EVERY: Duration = Duration::from_secs(5);
 
 /// How long a look at the disk may take.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// A look that takes so long hangs (on a disk that is away, say).
+const LATE: Duration = Duration::from_secs(60);
 
 /// Messages of one target that may wait; the oldest are what people should read first, so later ones are
 /// dropped, and counted.
@@ -41,12 +45,23 @@ pub fn start(
     config: watch::Receiver<AlertsConfig>,
     board: Arc<Board>,
     home: PathBuf,
+    tasks: &Tasks,
     tracker: &TaskTracker,
     cancel: CancellationToken,
 ) {
-    let tasks = tracker.clone();
+    let spawned = tracker.clone();
+    let pulse = tasks.pulse("alerts", LATE);
     tracker.spawn(async move {
-        let watching = watch_on(config, &board, home, &tasks, &cancel);
+        let watching = kept_running("alerts", &cancel, || {
+            watch_on(
+                config.clone(),
+                &board,
+                home.clone(),
+                &pulse,
+                &spawned,
+                &cancel,
+            )
+        });
         cancel.run_until_cancelled(watching).await;
     });
 }
@@ -55,6 +70,7 @@ async fn watch_on(
     mut config: watch::Receiver<AlertsConfig>,
     board: &Board,
     home: PathBuf,
+    pulse: &Pulse,
     tracker: &TaskTracker,
     cancel: &CancellationToken,
 ) {
@@ -80,6 +96,7 @@ async fn watch_on(
                 continue;
             }
         }
+        let _looking = pulse.begin();
         let now = Processor::now();
         let cpu = now
             .zip(processor)

@@ -157,6 +157,7 @@ impl App {
             config: config.ingest.clone(),
             tracker: shutdown.tracker.clone(),
             cancel: shutdown.token.clone(),
+            tasks: shutdown.tasks.clone(),
         })
         .await?;
         let reindex = Reindex::start(&library, places, &config.embed.model, opened).await?;
@@ -199,6 +200,7 @@ impl App {
             rules,
             Arc::clone(&board),
             home.clone(),
+            &shutdown.tasks,
             &shutdown.tracker,
             shutdown.token.clone(),
         );
@@ -342,13 +344,12 @@ fn places(
         .map_err(AppError::Store)?;
     let places = Arc::new(places);
     let interval = Duration::from_secs(config.health.interval_s);
-    Probe::new(store_gate, Places::check_of_store(&places)).start(
-        interval,
-        &shutdown.tracker,
-        shutdown.token.clone(),
-    );
+    Probe::new(store_gate, Places::check_of_store(&places))
+        .pulse(&shutdown.tasks)
+        .start(interval, &shutdown.tracker, shutdown.token.clone());
     Probe::new(embed_gate, Places::check_of_embedder(&places))
         .glance(Places::glance_at_embedder(&places))
+        .pulse(&shutdown.tasks)
         .start(interval, &shutdown.tracker, shutdown.token.clone());
     Ok(places)
 }
@@ -440,7 +441,9 @@ fn guarded_model(
         probe = probe.supervised(url);
     }
     let interval = Duration::from_secs(loaded.config.health.interval_s);
-    probe.start(interval, &shutdown.tracker, shutdown.token.clone());
+    probe
+        .pulse(&shutdown.tasks)
+        .start(interval, &shutdown.tracker, shutdown.token.clone());
     Arc::new(Guarded::new(model, gate))
 }
 

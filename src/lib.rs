@@ -4,8 +4,9 @@
 //! truth, in SQLite · [`ingest`] documents in · [`answer`] questions to cited answers · [`health`]
 //! breakers, supervision and the board · [`alerts`] telling people · [`voice`] a conversation aloud ·
 //! [`backup`] the library as one file · [`adapters`] the implementations of the ports · [`http`] and
-//! [`cli`] the edges · [`admission`] how many at once · [`weights`] the models' files · [`config`] every setting · [`failpoints`] where
-//! tests make it die · [`app`] the one place where all of it is put together. `ARCHITECTURE.md` says
+//! [`cli`] the edges · [`admission`] how many at once · [`weights`] the models' files · [`config`] every
+//! setting · [`failpoints`] where tests make it die · [`tasks`] what lives as long as the daemon · [`app`] the
+//! one place where all of it is put together. `ARCHITECTURE.md` says
 //! who may name whom.
 
 pub mod adapters;
@@ -24,6 +25,7 @@ pub mod http;
 pub mod ingest;
 pub mod ports;
 pub mod shutdown;
+pub mod tasks;
 pub mod telemetry;
 pub mod voice;
 pub mod weights;

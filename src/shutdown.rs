@@ -6,6 +6,8 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+use crate::tasks::Tasks;
+
 /// How long work that has begun may go on after the signal. `griot serve` promises to be gone in ten
 /// seconds; what is left of them is for closing the catalog and the worker process.
 pub const DRAIN: Duration = Duration::from_secs(8);
@@ -13,17 +15,19 @@ pub const DRAIN: Duration = Duration::from_secs(8);
 /// The exit code of a process ended by SIGINT, as shells count it (128 + 2).
 const EXIT_INTERRUPTED: i32 = 130;
 
-/// The one token and the one tracker of the daemon. Clones are the same pair.
+/// The one token, the one tracker and the one list of pulses of the daemon. Clones are the same.
 #[derive(Debug, Clone, Default)]
 pub struct Shutdown {
     /// Cancelled once, when the daemon is to stop. Child tokens are fine.
     pub token: CancellationToken,
     /// Everything the daemon spawns is spawned here.
     pub tracker: TaskTracker,
+    /// The pulses of those that live as long as the daemon.
+    pub tasks: Tasks,
 }
 
 impl Shutdown {
-    /// A pair of its own, not yet tied to any signal.
+    /// A set of its own, not yet tied to any signal.
     #[must_use]
     pub fn new() -> Self {
         Self::default()

@@ -15,11 +15,18 @@ const TABLE: &[(&str, &[&str])] = &[
     ("catalog", &["domain", "failpoints"]),
     ("config", &["domain"]),
     ("weights", &["domain", "config"]),
-    ("health", &["domain", "ports", "catalog"]),
-    ("alerts", &["domain", "health", "config"]),
+    ("health", &["domain", "ports", "catalog", "tasks"]),
+    ("alerts", &["domain", "health", "config", "tasks"]),
     (
         "ingest",
-        &["domain", "ports", "catalog", "config", "failpoints"],
+        &[
+            "domain",
+            "ports",
+            "catalog",
+            "config",
+            "failpoints",
+            "tasks",
+        ],
     ),
     ("answer", &["domain", "ports", "catalog", "config"]),
     ("backup", &["domain", "catalog", "ingest"]),
@@ -66,7 +73,8 @@ const TABLE: &[(&str, &[&str])] = &[
         ],
     ),
     ("telemetry", &["config"]),
-    ("shutdown", &[]),
+    ("shutdown", &["tasks"]),
+    ("tasks", &[]),
     ("failpoints", &[]),
 ];
 

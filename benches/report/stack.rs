@@ -387,6 +387,7 @@ impl Intake {
             config: stack.config.ingest.clone(),
             tracker: tracker.clone(),
             cancel: cancel.clone(),
+            tasks: griot::tasks::Tasks::default(),
         })
         .await?;
         Ok(Self {

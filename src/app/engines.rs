@@ -99,6 +99,7 @@ fn transcriber(
     Probe::new(Arc::clone(&gate), one_silence(Arc::clone(&whisper)))
         .sleeping()
         .supervised(at)
+        .pulse(&shutdown.tasks)
         .start(interval(loaded), &shutdown.tracker, token);
     Arc::new(Guarded::new(whisper, gate))
 }
@@ -115,6 +116,7 @@ fn synthesizer(loaded: &Loaded, board: &Arc<Board>, shutdown: &Shutdown) -> Arc<
     let gate = Gate::new(slot, Limits::call(SPEAK_LIMIT));
     Probe::new(Arc::clone(&gate), one_word(Arc::clone(&speech)))
         .sleeping()
+        .pulse(&shutdown.tasks)
         .start(interval(loaded), &shutdown.tracker, shutdown.token.clone());
     Arc::new(Guarded::new(speech, gate))
 }

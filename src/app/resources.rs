@@ -26,6 +26,7 @@ use crate::{
     },
     ports::PortError,
     shutdown::Shutdown,
+    tasks::Tasks,
 };
 
 /// How long a look at the catalog, the disk or the memory may take.
@@ -39,7 +40,14 @@ const READ_AGAIN: Duration = Duration::from_secs(1);
 
 const MIB: u64 = 1024 * 1024;
 
-/// Watches catalog, disk and memory.
+/// How often it is looked whether the daemon's own tasks get on.
+const TASKS_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Room on the disk and in memory is looked at this often: a look costs microseconds, and a disk fills up
+/// within seconds.
+const ROOM_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Watches catalog, disk, memory, and the daemon's own tasks.
 pub(super) fn watch(
     catalog: &Arc<Catalog>,
     home: &Path,
@@ -47,23 +55,55 @@ pub(super) fn watch(
     board: &Arc<Board>,
     shutdown: &Shutdown,
 ) {
+    let usual = Duration::from_secs(config.interval_s);
+    let (disk, memory) = (check_of_disk(home, config), check_of_memory(config));
+    let tasks = check_of_tasks(&shutdown.tasks);
     let parts = [
-        (Component::Catalog, "sqlite", check_of_catalog(catalog)),
-        (Component::Disk, "library", check_of_disk(home, config)),
-        (Component::Memory, "machine", check_of_memory(config)),
+        (
+            Component::Catalog,
+            "sqlite",
+            check_of_catalog(catalog),
+            usual,
+        ),
+        (Component::Disk, "library", disk, ROOM_INTERVAL),
+        (Component::Memory, "machine", memory, ROOM_INTERVAL),
+        (Component::Tasks, "own", tasks, TASKS_INTERVAL),
     ];
-    for (component, part, check) in parts {
+    for (component, part, check, interval) in parts {
         let gate = Gate::new(board.slot(component, part), Limits::call(LOOK_LIMIT));
-        probe(gate, check, config, shutdown);
+        probe(gate, check, interval.min(usual), shutdown);
     }
 }
 
-fn probe(gate: Arc<Gate>, check: Check, config: &HealthConfig, shutdown: &Shutdown) {
-    Probe::new(gate, check).start(
-        Duration::from_secs(config.interval_s),
+fn probe(gate: Arc<Gate>, check: Check, interval: Duration, shutdown: &Shutdown) {
+    Probe::new(gate, check).pulse(&shutdown.tasks).start(
+        interval,
         &shutdown.tracker,
         shutdown.token.clone(),
     );
+}
+
+/// Whether each of the daemon's own tasks gets on.
+fn check_of_tasks(tasks: &Tasks) -> Check {
+    let tasks = tasks.clone();
+    Box::new(move || {
+        let late = tasks.late();
+        Box::pin(async move {
+            let Some(first) = late.first() else {
+                return Ok(());
+            };
+            let mut named: Vec<&str> = late.iter().map(|late| late.task).collect();
+            named.dedup();
+            Err(PortError::unavailable(
+                Component::Tasks,
+                format!(
+                    "{} got no further for {} min; where it stays so, restart griot and tell its makers",
+                    named.join(", "),
+                    first.at_it_for.as_secs() / 60
+                ),
+            ))
+        })
+    })
 }
 
 fn check_of_catalog(catalog: &Arc<Catalog>) -> Check {
@@ -146,7 +186,8 @@ pub(super) fn watched_reader(
             Box::pin(async move { read_a_few_words(&*reader).await })
         }
     });
-    probe(Arc::clone(&gate), check, config, shutdown);
+    let interval = Duration::from_secs(config.interval_s);
+    probe(Arc::clone(&gate), check, interval, shutdown);
     Arc::new(Watched { reader, gate })
 }
 
@@ -275,6 +316,44 @@ mod tests {
         while board.state(Component::Extractor) != Some(ComponentState::Ok) {
             changes.changed().await.unwrap();
         }
+        shutdown.drain(Duration::from_secs(1)).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_task_that_gets_no_further_is_an_incident_until_it_does() {
+        let (board, shutdown) = (Board::new(), Shutdown::new());
+        let gate = Gate::new(
+            board.slot(Component::Tasks, "own"),
+            Limits::call(LOOK_LIMIT),
+        );
+        probe(
+            gate,
+            check_of_tasks(&shutdown.tasks),
+            TASKS_INTERVAL,
+            &shutdown,
+        );
+        let mut changes = board.changes();
+        let mut until = async |state| {
+            while board.state(Component::Tasks) != Some(state) {
+                changes.changed().await.unwrap();
+            }
+        };
+        let pulse = shutdown
+            .tasks
+            .pulse("ingest.embed", Duration::from_secs(60));
+        let work = pulse.begin();
+        until(ComponentState::Down).await;
+        let incident = board.incidents().recent().remove(0);
+        assert!(
+            incident
+                .cause
+                .contains("ingest.embed got no further for 1 min"),
+            "{}",
+            incident.cause
+        );
+        drop(work);
+        until(ComponentState::Ok).await;
+        assert!(board.incidents().recent()[0].closed.is_some());
         shutdown.drain(Duration::from_secs(1)).await;
     }
 

@@ -20,11 +20,13 @@ pub enum Component {
     Disk,
     /// Memory of the machine, or of the container.
     Memory,
+    /// The daemon's own tasks.
+    Tasks,
 }
 
 impl Component {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Catalog,
         Self::VectorStore,
         Self::Embedder,
@@ -34,6 +36,7 @@ impl Component {
         Self::Extractor,
         Self::Disk,
         Self::Memory,
+        Self::Tasks,
     ];
 
     /// The name in JSON and metrics.
@@ -49,6 +52,7 @@ impl Component {
             Self::Extractor => "extractor",
             Self::Disk => "disk",
             Self::Memory => "memory",
+            Self::Tasks => "tasks",
         }
     }
 }

@@ -21,6 +21,7 @@ use crate::{
         ChatRequest, Clause, EmbedKind, Embedder, Filter, LanguageModel, Message, PortError, Role,
         Synthesizer, Transcriber, Utterance, VectorStore,
     },
+    tasks::{Pulse, Tasks, kept_running},
 };
 
 /// A suspect part is probed this often at least, so that it does not stay under suspicion for long.
@@ -35,6 +36,13 @@ const IN_USE: Duration = Duration::from_secs(300);
 /// A worker of ours that gives no sign of life for so many probes in a row is started anew.
 const SILENT: u32 = 2;
 
+/// A probe that takes so much longer than its deadlines allow hangs.
+const HANGS: Duration = Duration::from_secs(30);
+
+/// A part that said why it cannot do its work (weights that are missing, a model that is not there) is
+/// glanced at this often, so that it is not missed for long once that is mended.
+const UNABLE_INTERVAL: Duration = Duration::from_secs(2);
+
 /// What a probe calls.
 pub type Check = Box<dyn Fn() -> BoxFuture<'static, Result<(), PortError>> + Send + Sync>;
 
@@ -45,6 +53,13 @@ pub struct Probe {
     glance: Option<Check>,
     url: Option<watch::Receiver<Option<Url>>>,
     sleeps: bool,
+    pulse: Option<Pulse>,
+}
+
+/// What a probe has seen since it began.
+struct Course {
+    url: Option<watch::Receiver<Option<Url>>>,
+    /// Probes in a row without a sign of life.
     silent: u32,
 }
 
@@ -60,7 +75,7 @@ impl Probe {
             glance: None,
             url: None,
             sleeps: false,
-            silent: 0,
+            pulse: None,
         }
     }
 
@@ -90,20 +105,39 @@ impl Probe {
         self
     }
 
+    /// Shows whether it gets on: each probe has a deadline, so one that takes many times as long hangs.
+    #[must_use]
+    pub fn pulse(mut self, tasks: &Tasks) -> Self {
+        let limits = self.gate.limits();
+        let limit = (limits.first + limits.glance) * 2 + HANGS;
+        self.pulse = Some(tasks.pulse("probe", limit));
+        self
+    }
+
     /// Probes every `interval`, and more often while something speaks against the part, until
     /// `cancel`.
     pub fn start(self, interval: Duration, tracker: &TaskTracker, cancel: CancellationToken) {
         tracker.spawn(async move {
             // A probe under way is dropped, which cancels it.
-            cancel.run_until_cancelled(self.run(interval)).await;
+            let probe = &self;
+            let keep = kept_running("probe", &cancel, || probe.run(interval));
+            cancel.run_until_cancelled(keep).await;
         });
     }
 
-    async fn run(mut self, interval: Duration) {
+    async fn run(&self, interval: Duration) {
+        let mut course = Course {
+            url: self.url.clone(),
+            silent: 0,
+        };
         loop {
-            let wait = self.once(interval).await;
+            let once = self.once(interval, &mut course);
+            let wait = match &self.pulse {
+                Some(pulse) => pulse.during(once).await,
+                None => once.await,
+            };
             let started_anew = async {
-                if let Some(url) = &mut self.url
+                if let Some(url) = &mut course.url
                     && url.changed().await.is_ok()
                 {
                     return;
@@ -114,7 +148,7 @@ impl Probe {
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
                 () = started_anew => {
-                    self.silent = 0;
+                    course.silent = 0;
                     self.gate.wake();
                 }
                 () = self.gate.noticed() => tokio::time::sleep_until(soonest).await,
@@ -123,9 +157,9 @@ impl Probe {
     }
 
     /// Probes once. When to probe again.
-    async fn once(&mut self, interval: Duration) -> Duration {
+    async fn once(&self, interval: Duration, course: &mut Course) -> Duration {
         // Seen now: only a later start is a reason to probe before the interval is over.
-        let runs = self
+        let runs = course
             .url
             .as_mut()
             .is_none_or(|url| url.borrow_and_update().is_some());
@@ -144,10 +178,11 @@ impl Probe {
         } else {
             self.prove().await
         };
-        self.listen_for_life(&result);
+        self.listen_for_life(&result, course);
         match result {
             Err(PortError::Resting { retry_after, .. }) => retry_after.max(SOONEST).min(interval),
             _ if self.gate.is_suspect() => SUSPECT_INTERVAL.min(interval),
+            _ if self.gate.slot().is_unable() => UNABLE_INTERVAL.min(interval),
             _ => interval,
         }
     }
@@ -179,20 +214,20 @@ impl Probe {
     }
 
     /// A worker of ours that listens no more, or hangs in its work, is ended and started anew.
-    fn listen_for_life(&mut self, result: &Result<(), PortError>) {
+    fn listen_for_life(&self, result: &Result<(), PortError>, course: &mut Course) {
         match result {
             Err(PortError::TimedOut { limit, .. }) => {
-                self.silent += 1;
+                course.silent += 1;
                 let whole = *limit >= self.gate.limits().first;
-                if self.url.is_some() && (whole || self.silent >= SILENT) {
-                    self.silent = 0;
+                if self.url.is_some() && (whole || course.silent >= SILENT) {
+                    course.silent = 0;
                     self.gate
                         .slot()
                         .ask_for_restart(&format!("it gave no sign of life within {limit:?}"));
                 }
             }
             Err(PortError::Resting { .. }) => {}
-            Ok(()) | Err(_) => self.silent = 0,
+            Ok(()) | Err(_) => course.silent = 0,
         }
     }
 }

@@ -26,6 +26,7 @@ use crate::{
     config::IngestConfig,
     domain::{Collection, Deleted, Document, DocumentId, Queue, Status, WatchId, WatchRules},
     ports::{Embedder, VectorStore},
+    tasks::Tasks,
 };
 
 /// What a library is made of.
@@ -40,6 +41,8 @@ pub struct LibraryParts {
     pub config: IngestConfig,
     pub tracker: TaskTracker,
     pub cancel: CancellationToken,
+    /// Where its tasks show that they get on.
+    pub tasks: Tasks,
 }
 
 /// The documents and what is done with them. Made once; shared by all who serve.
@@ -61,13 +64,15 @@ impl Library {
             config,
             tracker,
             cancel,
+            tasks,
         } = parts;
         let shared = blocking(move || {
             Held::remove_leftovers(&home)?;
             let originals = Originals::open(&home)?;
             let in_work = InWork::open(&home)?;
             let shared = Arc::new(Shared::new(
-                catalog, store, embedder, reader, home, originals, in_work, config, tracker, cancel,
+                catalog, store, embedder, reader, home, originals, in_work, config, tracker,
+                cancel, tasks,
             ));
             removal::remove_unacknowledged(&shared)?;
             suspects::judge(&shared)?;
@@ -81,8 +86,8 @@ impl Library {
         })
         .await?;
         pipeline::start(&shared);
-        shared.tracker.spawn(removal::sweep(Arc::clone(&shared)));
-        shared.tracker.spawn(upkeep::run(Arc::clone(&shared)));
+        shared.keep_running("ingest.sweep", removal::sweep);
+        shared.keep_running("ingest.upkeep", upkeep::run);
         let watches = Watches::start(&shared).await?;
         Ok(Arc::new(Self { shared, watches }))
     }

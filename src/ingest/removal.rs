@@ -19,6 +19,9 @@ use crate::{
 /// a large index takes minutes.
 const POINTS_WAIT: Duration = Duration::from_secs(5);
 
+/// Longer than working off what is noted takes, the wait for the upkeep of a large index included.
+const LIMIT: Duration = Duration::from_secs(3600);
+
 /// Deletes one document. It runs to its end even when the caller stops waiting.
 pub(super) async fn delete(shared: &Arc<Shared>, id: DocumentId) -> Result<Receipt, IngestError> {
     remove(shared, id, Catalog::remove).await
@@ -150,9 +153,10 @@ async fn remove_original(shared: &Arc<Shared>, cleanup: &Cleanup) -> Result<bool
 
 /// Works off what is noted, at start and whenever something new is. Ends when the daemon stops.
 pub(super) async fn sweep(shared: Arc<Shared>) {
+    let pulse = shared.tasks.pulse("ingest.sweep", LIMIT);
     let mut patience = Patience::default();
     loop {
-        match sweep_once(&shared).await {
+        match pulse.during(sweep_once(&shared)).await {
             Ok(()) => {
                 patience = Patience::default();
                 tokio::select! {

@@ -19,6 +19,7 @@ use crate::{
     config::IngestConfig,
     domain::{DocumentId, Sha256Hash},
     ports::{Embedder, PortError, VectorStore},
+    tasks::{Tasks, kept_running},
 };
 
 /// Changes of documents' states that a slow listener may be behind; one further behind looks anew.
@@ -43,6 +44,7 @@ pub(super) struct Shared {
     pub(super) config: IngestConfig,
     pub(super) tracker: TaskTracker,
     pub(super) cancel: CancellationToken,
+    pub(super) tasks: Tasks,
     /// There may be something in the queue. The queue itself is the catalog.
     pub(super) wake: Notify,
     /// There may be something to clean up, see [`Catalog::cleanups`].
@@ -90,6 +92,7 @@ impl Shared {
         config: IngestConfig,
         tracker: TaskTracker,
         cancel: CancellationToken,
+        tasks: Tasks,
     ) -> Self {
         let room = Room::new(&home, config.keep_free_mib * 1024 * 1024);
         Self {
@@ -105,6 +108,7 @@ impl Shared {
             config,
             tracker,
             cancel,
+            tasks,
             wake: Notify::new(),
             sweep: Notify::new(),
             upkeep: Notify::new(),
@@ -114,6 +118,20 @@ impl Shared {
             points: tokio::sync::Mutex::new(()),
             claims: Mutex::default(),
         }
+    }
+
+    /// Starts a task that lives as long as the daemon, and begins it anew when it panics.
+    pub(super) fn keep_running<F>(
+        self: &Arc<Self>,
+        name: &'static str,
+        task: impl Fn(Arc<Self>) -> F + Send + Sync + 'static,
+    ) where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let shared = Arc::clone(self);
+        self.tracker.spawn(async move {
+            kept_running(name, &shared.cancel, || task(Arc::clone(&shared))).await;
+        });
     }
 
     /// Tells whoever waits for this document.

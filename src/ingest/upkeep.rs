@@ -28,6 +28,9 @@ const RETRY: Duration = Duration::from_secs(60);
 /// When one is that found the disk full: what is freed is noticed soon, and upkeep may free more.
 const FULL_RETRY: Duration = Duration::from_secs(5);
 
+/// Longer than writing a large index anew takes.
+const LIMIT: Duration = Duration::from_secs(3600);
+
 /// How often the traces are gone after before that is left for later: each time a reader was in the way.
 const TRIES: usize = 3;
 
@@ -102,6 +105,7 @@ fn failed(error: &CatalogError) -> bool {
 
 /// Works off what is due, at start and whenever something new is. Ends when the daemon stops.
 pub(super) async fn run(shared: Arc<Shared>) {
+    let pulse = shared.tasks.pulse("ingest.upkeep", LIMIT);
     let mut store = Pace::default();
     loop {
         tokio::select! {
@@ -109,7 +113,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
             () = shared.cancel.cancelled() => return,
         }
         let next = tokio::select! {
-            next = round(&shared, &mut store) => next,
+            next = pulse.during(round(&shared, &mut store)) => next,
             () = shared.cancel.cancelled() => return,
         };
         let due = async {

@@ -161,7 +161,8 @@ impl Watches {
                 tracing::error!(%error, "a folder is not watched");
             }
         }
-        shared.tracker.spawn(retire(Arc::clone(&watches)));
+        let retiring = Arc::clone(&watches);
+        shared.keep_running("ingest.retire", move |_| retire(Arc::clone(&retiring)));
         Ok(watches)
     }
 
@@ -299,8 +300,11 @@ impl Watches {
             shown: Arc::clone(&shown),
         };
         self.kept().insert(watch.id, kept);
-        let tracker = shared.tracker.clone();
-        tracker.spawn(Keeper::new(shared, watch, rules, shown, cancel).run());
+        let rules = Arc::new(rules);
+        shared.keep_running("ingest.watch", move |shared| {
+            let (watch, rules) = (watch.clone(), Arc::clone(&rules));
+            Keeper::new(shared, watch, rules, Arc::clone(&shown), cancel.clone()).run()
+        });
         Ok(())
     }
 

@@ -185,6 +185,7 @@ impl TestApp {
             config: settings.ingest.clone(),
             tracker: shutdown.tracker.clone(),
             cancel: shutdown.token.clone(),
+            tasks: shutdown.tasks.clone(),
         })
         .await
         .unwrap();

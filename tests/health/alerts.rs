@@ -16,6 +16,7 @@ use griot::{
     config::AlertsConfig,
     domain::Component,
     health::Board,
+    tasks::Tasks,
 };
 use serde_json::Value;
 use tokio::{net::TcpListener, sync::watch};
@@ -188,6 +189,7 @@ async fn a_loss_is_told_once_and_its_end_too() {
         settings,
         board,
         std::env::temp_dir(),
+        &Tasks::default(),
         &tracker,
         cancel.clone(),
     );

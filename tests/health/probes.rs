@@ -257,3 +257,66 @@ async fn what_somebody_waited_for_in_vain_is_made_to_work_though_nobody_uses_it(
     assert!(began.elapsed().as_secs() < 1, "it was asked at once");
     assert!(!bench.gate.is_suspect());
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_do_its_work_is_glanced_at_often_until_it_can() {
+    let board = Board::new();
+    let gate = Gate::new(
+        board.slot(Component::Embedder, "weights"),
+        Limits::call(Duration::from_secs(5)),
+    );
+    let (tracker, cancel) = (TaskTracker::new(), CancellationToken::new());
+    let there = Arc::new(AtomicBool::new(false));
+    let seen = there.clone();
+    let glance = check(move || {
+        seen.load(Ordering::SeqCst)
+            .then_some(())
+            .ok_or(PortError::Refused {
+                component: Component::Embedder,
+                reason: "model.onnx is missing".to_owned(),
+            })
+    });
+    Probe::new(gate, check(|| Ok(()))).glance(glance).start(
+        Duration::from_secs(600),
+        &tracker,
+        cancel.clone(),
+    );
+    until(&board, |report| {
+        report.components[0].state == ComponentState::Down
+    })
+    .await;
+    there.store(true, Ordering::SeqCst);
+    let mended = Instant::now();
+    until(&board, |report| {
+        report.components[0].state == ComponentState::Ok
+    })
+    .await;
+    assert!(mended.elapsed() <= Duration::from_secs(2));
+    cancel.cancel();
+    tracker.close();
+    tracker.wait().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_panics_is_begun_anew() {
+    let board = Board::new();
+    let gate = Gate::new(
+        board.slot(Component::VectorStore, "faulty"),
+        Limits::call(Duration::from_secs(5)),
+    );
+    let (tracker, cancel) = (TaskTracker::new(), CancellationToken::new());
+    let probed = watch::Sender::new(0);
+    let mut seen = probed.subscribe();
+    let work = check(move || {
+        probed.send_modify(|n| *n += 1);
+        assert!(*probed.borrow() > 2, "a fault of this test's");
+        Ok(())
+    });
+    Probe::new(gate, work).start(INTERVAL, &tracker, cancel.clone());
+    let began = Instant::now();
+    seen.wait_for(|n| *n == 3).await.unwrap();
+    assert_eq!(began.elapsed(), Duration::from_millis(250 + 500));
+    cancel.cancel();
+    tracker.close();
+    tracker.wait().await;
+}

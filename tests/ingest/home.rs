@@ -268,6 +268,7 @@ impl Home {
             config: config.clone(),
             tracker: tracker.clone(),
             cancel: cancel.clone(),
+            tasks: griot::tasks::Tasks::default(),
         })
         .await
         .unwrap();

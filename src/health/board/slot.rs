@@ -176,6 +176,11 @@ impl Slot {
         });
     }
 
+    /// Whether it said last that it cannot do its work.
+    pub(in crate::health) fn is_unable(&self) -> bool {
+        self.board.rows()[self.index].unable
+    }
+
     /// A call ended badly.
     pub(in crate::health) fn faulted(&self, error: &str) {
         self.counted("faulted");

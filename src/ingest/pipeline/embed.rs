@@ -1,6 +1,6 @@
 //! The second stage: a vector for each chunk, in batches that may span several documents.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use tokio::{sync::mpsc, time::Instant};
 
@@ -10,6 +10,7 @@ use crate::{
     failpoints::{Point, reach},
     ingest::{chunk::embedding_text, patience::Patience, shared::Shared},
     ports::{EmbedKind, PortError},
+    tasks::Pulse,
 };
 
 /// Texts given to the embedder at once. It runs them in smaller batches of like length, so more is
@@ -27,6 +28,9 @@ const TRIES: u32 = 3;
 
 /// How often a document may fail while the embedder works for a harmless text.
 const STRIKES: u32 = 3;
+
+/// Longer than a batch may take that gives way to questions (its deadline is half an hour).
+const LIMIT: Duration = Duration::from_secs(3600);
 
 /// A document on the table.
 struct Work {
@@ -102,8 +106,10 @@ pub(super) async fn run(
     mut prepared: mpsc::Receiver<Prepared>,
     to_publish: mpsc::Sender<Embedded>,
 ) {
+    let pulse = shared.tasks.pulse("ingest.embed", LIMIT);
     let mut stage = EmbedStage {
         shared,
+        pulse,
         table: VecDeque::new(),
         patience: Patience::default(),
         alone: false,
@@ -131,6 +137,7 @@ struct EmbedStage {
     alone: bool,
     /// When the batch before was done, or when there was something to do again.
     since: Instant,
+    pulse: Pulse,
 }
 
 impl EmbedStage {
@@ -177,7 +184,7 @@ impl EmbedStage {
         }
         let asked = texts.len();
         let answer = tokio::select! {
-            answer = self.shared.embedder.embed(texts, EmbedKind::Passage) => answer,
+            answer = self.pulse.during(self.shared.embedder.embed(texts, EmbedKind::Passage)) => answer,
             () = self.shared.cancel.cancelled() => return false,
         };
         match answer {

@@ -1,6 +1,6 @@
 //! The last stage: points first and durable, then the catalog's transaction that makes them count.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio::sync::mpsc;
 
@@ -11,6 +11,7 @@ use crate::{
     failpoints::{Point as Failpoint, reach},
     ingest::{patience::Patience, shared::Shared},
     ports::{Filter, Point, PortError},
+    tasks::Pulse,
 };
 
 /// Documents published after one flush of the store, which costs some milliseconds however little was
@@ -25,6 +26,9 @@ const POINTS: usize = 256;
 const TRIES: u32 = 3;
 const STRIKES: u32 = 3;
 
+/// Longer than a group takes, the wait for the upkeep of a large index included.
+const LIMIT: Duration = Duration::from_secs(3600);
+
 /// Why an attempt did not come to its end.
 #[derive(Debug, thiserror::Error)]
 enum Setback {
@@ -35,6 +39,7 @@ enum Setback {
 }
 
 pub(super) async fn run(shared: Arc<Shared>, mut embedded: mpsc::Receiver<Embedded>) {
+    let pulse = shared.tasks.pulse("ingest.publish", LIMIT);
     loop {
         let first = tokio::select! {
             first = embedded.recv() => first,
@@ -46,7 +51,7 @@ pub(super) async fn run(shared: Arc<Shared>, mut embedded: mpsc::Receiver<Embedd
             let Ok(next) = embedded.try_recv() else { break };
             group.push(next);
         }
-        if !publish_group(&shared, group).await {
+        if !publish_group(&shared, group, &pulse).await {
             return;
         }
     }
@@ -57,14 +62,14 @@ async fn publish_group(shared: &Arc<Shared>, mut group: Vec<Embedded>) -> bool {
     let mut patience = Patience::default();
     while !group.is_empty() {
         let attempt = tokio::select! {
-            attempt = attempt(shared, &group) => attempt,
+            attempt = pulse.during(attempt(shared, &group)) => attempt,
             () = shared.cancel.cancelled() => return false,
         };
         let Err(setback) = attempt else { return true };
         if group.len() > 1 {
             // One at a time: what is wrong with one shall not hold up the others.
             for one in group {
-                if !Box::pin(publish_group(shared, vec![one])).await {
+                if !Box::pin(publish_group(shared, vec![one], pulse)).await {
                     return false;
                 }
             }

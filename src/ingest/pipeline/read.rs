@@ -1,7 +1,7 @@
 //! The first stage: takes the document that waits longest, has it read in the jail, and cuts it.
 //! Several do this side by side.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc};
 
@@ -20,6 +20,7 @@ use crate::{
         shared::{Claim, Shared},
         upload::blocking,
     },
+    tasks::Pulse,
 };
 
 /// What became of a document in this stage.
@@ -40,6 +41,7 @@ pub(super) async fn run(
         overlap: shared.config.chunk_overlap_tokens,
     };
     let mut chunker = Chunker::new(Arc::clone(&shared.embedder), size);
+    let pulse = shared.tasks.pulse("ingest.read", limit(&shared));
     let mut patience = Patience::default();
     while !shared.cancel.is_cancelled() {
         // One after the other, or two would look at the same end of the queue.
@@ -70,7 +72,7 @@ pub(super) async fn run(
             // Another model counts other tokens.
             chunker = Chunker::new(Arc::clone(&shared.embedder), size);
         }
-        let (outcome, back) = prepare(&shared, &room, claim, document, chunker).await;
+        let (outcome, back) = prepare(&shared, &room, claim, document, chunker, &pulse).await;
         chunker = back;
         if let Outcome::Prepared(prepared) = outcome {
             tokio::select! {
@@ -79,6 +81,11 @@ pub(super) async fn run(
             }
         }
     }
+}
+
+/// Longer than a page may take: the reader has deadlines of its own.
+fn limit(shared: &Shared) -> Duration {
+    Duration::from_secs(shared.config.extract_timeout_s) * 4 + Duration::from_secs(600)
 }
 
 /// The document that waits longest and is not in the pipeline already.
@@ -119,8 +126,10 @@ async fn read_once(
     shared: &Arc<Shared>,
     claim: &Claim,
     document: &Document,
+    pulse: &Pulse,
 ) -> Result<Extracted, Trouble> {
     let id = claim.id;
+    let working = pulse.begin();
     show(shared, id, Stage::Extracting, 0.0);
     reach(Point::ReadBefore);
     let (sha256, bytes) = (document.sha256, document.bytes);
@@ -154,6 +163,7 @@ async fn read_once(
         let done = f64::from(p.page) / f64::from(p.of.max(1));
         show(shared, id, Stage::Extracting, done.min(1.0) as f32 * READ);
         shared.catalog.count_pages(id, p.page, p.of);
+        working.goes_on();
     };
     let source = Source {
         name: document.name.clone(),
@@ -190,6 +200,7 @@ async fn prepare(
     claim: Claim,
     document: Document,
     chunker: Chunker,
+    pulse: &Pulse,
 ) -> (Outcome, Chunker) {
     let id = claim.id;
     if shared.is_poison(id) {
@@ -205,7 +216,7 @@ async fn prepare(
     }
     let mut patience = Patience::default();
     let extracted = loop {
-        let trouble = match read_once(shared, &claim, &document).await {
+        let trouble = match read_once(shared, &claim, &document, pulse).await {
             Ok(extracted) => break extracted,
             Err(trouble) => trouble,
         };
@@ -251,7 +262,9 @@ async fn prepare(
             room.expect("the semaphore is never closed"),
         () = claim.cancelled.cancelled() => return (Outcome::Ended, chunker),
     };
-    cut(shared, room, claim, document, extracted, chunker).await
+    pulse
+        .during(cut(shared, room, claim, document, extracted, chunker))
+        .await
 }
 
 async fn cut(

@@ -116,7 +116,7 @@ impl Keeper {
     pub(super) fn new(
         shared: Arc<Shared>,
         watch: Watch,
-        rules: Rules,
+        rules: Arc<Rules>,
         shown: Arc<Shown>,
         cancel: CancellationToken,
     ) -> Self {
@@ -128,7 +128,7 @@ impl Keeper {
         Self {
             shared,
             watch,
-            rules: Arc::new(rules),
+            rules,
             shown,
             cancel,
             events,
