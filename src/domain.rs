@@ -16,6 +16,7 @@ pub mod mel;
 pub mod profile;
 pub mod question;
 pub mod resample;
+pub mod spread;
 pub mod unseen;
 pub mod watch;
 

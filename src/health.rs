@@ -49,9 +49,3 @@ pub use incidents::{Incident, IncidentId, Incidents};
 pub use probes::Probe;
 pub use reqwest::Url;
 pub use supervisor::{ChildSpec, Supervisor};
-
-/// A number in `[0, 1)` that spreads retries over time. Not for secrets: where the system has no
-/// randomness to give it is the middle.
-fn jitter() -> f64 {
-    getrandom::u32().map_or(0.5, |bits| f64::from(bits) / (f64::from(u32::MAX) + 1.0))
-}

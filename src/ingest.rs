@@ -18,6 +18,7 @@ mod pipeline;
 pub mod reader;
 pub mod reindex;
 mod removal;
+mod retries;
 mod room;
 mod shared;
 mod suspects;

@@ -21,10 +21,9 @@ use watched::Watched;
 use super::{
     board::{BreakerState, Slot},
     breaker::{Breaker, Change, Hold, Outcome, Permit, Settings, Standing},
-    jitter,
 };
 use crate::{
-    domain::Component,
+    domain::{Component, spread::jitter},
     ports::{ChatStream, PortError, Work},
 };
 

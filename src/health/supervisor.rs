@@ -32,11 +32,11 @@ pub use spec::{ChildSpec, find_program};
 
 use super::{
     board::Slot,
-    jitter,
     lines::next_line,
     machine::{is_stopped, resident_bytes},
     restarts::{Next, Restarts},
 };
+use crate::domain::spread::jitter;
 
 /// Longest line of a child's output that is kept, in bytes.
 const LINE: usize = 500;

@@ -14,6 +14,7 @@ use serde::Serialize;
 use crate::{
     answer::AnswerError,
     catalog::CatalogError,
+    domain::spread::jitter,
     ingest::{IngestError, reindex::ReindexError},
     ports::PortError,
 };
@@ -136,6 +137,13 @@ impl Problem {
     pub fn retry_after(mut self, wait: Duration) -> Self {
         self.retry_after = Some(wait);
         self
+    }
+
+    /// Says that asking again may help after a time between `wait` and twice that. Those who are refused
+    /// together would otherwise come back together.
+    #[must_use]
+    pub fn retry_after_about(self, wait: Duration) -> Self {
+        self.retry_after(wait + wait.mul_f64(jitter()))
     }
 
     /// A fault of our own: the cause goes to the log, the client learns that it is not to blame.
@@ -356,7 +364,7 @@ fn stopping() -> Problem {
         Code::Stopping,
         "the daemon is stopping; ask again when it is back",
     )
-    .retry_after(Duration::from_secs(5))
+    .retry_after_about(Duration::from_secs(5))
 }
 
 impl From<AnswerError> for Problem {

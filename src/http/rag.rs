@@ -181,7 +181,7 @@ fn broken_off() -> Problem {
         Code::Unavailable,
         "the answer broke off, probably because the daemon is stopping; ask again",
     )
-    .retry_after(std::time::Duration::from_secs(5))
+    .retry_after_about(std::time::Duration::from_secs(5))
 }
 
 /// What passages are wanted.
@@ -293,7 +293,7 @@ fn too_many() -> Problem {
         Code::TooManyQuestions,
         "as many questions are being answered as `server.max_questions` allows; ask again shortly",
     )
-    .retry_after(std::time::Duration::from_secs(2))
+    .retry_after_about(std::time::Duration::from_secs(2))
 }
 
 /// One question in work: it holds its place among the concurrent ones and counts its outcome. Dropped

@@ -89,7 +89,7 @@ async fn keep_running(shared: Arc<Shared>) {
         }
         metrics::counter!("griot_task_restarts_total", "task" => "ingest").increment(1);
         tracing::error!("taking documents in broke off, a fault of this program; it begins anew");
-        if !patience.wait(None, &shared.cancel).await {
+        if !patience.wait(None, &shared.retries, &shared.cancel).await {
             return;
         }
     }
@@ -151,7 +151,7 @@ impl Shared {
                 Ok(()) => break self.announce(id),
                 Err(error) => {
                     tracing::error!(document = %id, %error, "the catalog could not be written");
-                    if !patience.wait(None, &claim.cancelled).await {
+                    if !patience.wait(None, &self.retries, &claim.cancelled).await {
                         break;
                     }
                 }

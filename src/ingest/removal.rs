@@ -172,7 +172,7 @@ pub(super) async fn sweep(shared: Arc<Shared>) {
                     IngestError::Port(error) => Some(error),
                     _ => None,
                 };
-                if !patience.wait(port, &shared.cancel).await {
+                if !patience.wait(port, &shared.retries, &shared.cancel).await {
                     return;
                 }
             }

@@ -11,8 +11,8 @@ use tokio::sync::{Notify, broadcast};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    IngestError, originals::Originals, password::Passwords, reader::Reader, room::Room,
-    suspects::InWork, upkeep::Pace,
+    IngestError, originals::Originals, password::Passwords, reader::Reader, retries::Retries,
+    room::Room, suspects::InWork, upkeep::Pace,
 };
 use crate::{
     catalog::Catalog,
@@ -45,6 +45,7 @@ pub(super) struct Shared {
     pub(super) tracker: TaskTracker,
     pub(super) cancel: CancellationToken,
     pub(super) tasks: Tasks,
+    pub(super) retries: Retries,
     /// There may be something in the queue. The queue itself is the catalog.
     pub(super) wake: Notify,
     /// There may be something to clean up, see [`Catalog::cleanups`].
@@ -109,6 +110,7 @@ impl Shared {
             tracker,
             cancel,
             tasks,
+            retries: Retries::default(),
             wake: Notify::new(),
             sweep: Notify::new(),
             upkeep: Notify::new(),

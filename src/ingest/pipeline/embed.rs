@@ -6,7 +6,7 @@ use tokio::{sync::mpsc, time::Instant};
 
 use super::{EMBEDDED, Embedded, Prepared, READ, unavailable};
 use crate::{
-    domain::{Embedding, Stage},
+    domain::{Component, Embedding, Stage},
     failpoints::{Point, reach},
     ingest::{chunk::embedding_text, patience::Patience, shared::Shared},
     ports::{EmbedKind, PortError},
@@ -191,6 +191,7 @@ impl EmbedStage {
             Ok(vectors) if vectors.len() == asked => {
                 let took = self.since.elapsed();
                 self.since = Instant::now();
+                self.shared.retries.called(Component::Embedder);
                 self.shared.catalog.count_time(asked as u64, took);
                 let mut vectors = vectors.into_iter();
                 for (work, share) in self.table.iter_mut().zip(shares) {
@@ -201,7 +202,7 @@ impl EmbedStage {
                 true
             }
             Ok(vectors) => {
-                let component = crate::domain::Component::Embedder;
+                let component = Component::Embedder;
                 let reason = format!("{} vectors came for {asked} texts", vectors.len());
                 self.refused(&PortError::Refused { component, reason })
                     .await
@@ -234,7 +235,11 @@ impl EmbedStage {
         for work in &self.table {
             self.shared.catalog.set_down(work.prepared.claim.id);
         }
-        if !self.patience.wait(Some(error), &self.shared.cancel).await {
+        if !self
+            .patience
+            .wait(Some(error), &self.shared.retries, &self.shared.cancel)
+            .await
+        {
             return false;
         }
         self.since = Instant::now();

@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 use super::{EMBEDDED, Embedded, unavailable};
 use crate::{
     catalog::CatalogError,
-    domain::{Failure, FailureCode, Stage},
+    domain::{Component, Failure, FailureCode, Stage},
     failpoints::{Point as Failpoint, reach},
     ingest::{patience::Patience, shared::Shared},
     ports::{Filter, Point, PortError},
@@ -88,7 +88,7 @@ async fn publish_group(shared: &Arc<Shared>, mut group: Vec<Embedded>) -> bool {
             tracing::warn!(error = %setback, "a document waits to be stored");
         }
         shared.catalog.set_down(one.prepared.claim.id);
-        if !patience.wait(error, &shared.cancel).await {
+        if !patience.wait(error, &shared.retries, &shared.cancel).await {
             return false;
         }
         if let Setback::Catalog(error) = &setback

@@ -59,7 +59,7 @@ pub(super) async fn run(
             }
             Err(error) => {
                 tracing::error!(%error, "the queue could not be read");
-                if patience.wait(None, &shared.cancel).await {
+                if patience.wait(None, &shared.retries, &shared.cancel).await {
                     continue;
                 }
                 return;
@@ -243,7 +243,7 @@ async fn prepare(
             tracing::warn!(document = %id, reason, "a document waits to be read");
         }
         shared.catalog.set_down(id);
-        if !patience.wait(None, &claim.cancelled).await {
+        if !patience.wait(None, &shared.retries, &claim.cancelled).await {
             return (Outcome::Ended, chunker);
         }
     };

@@ -111,7 +111,7 @@ impl<'a> Fill<'a> {
                 Setback::Port(error) => Some(error),
                 Setback::Catalog(_) => None,
             };
-            if !patience.wait(error, &shared.cancel).await {
+            if !patience.wait(error, &shared.retries, &shared.cancel).await {
                 return false;
             }
         }
