@@ -30,7 +30,9 @@ use std::{pin::Pin, sync::Arc, time::Duration};
 
 use async_stream::try_stream;
 use futures::{Stream, StreamExt};
+use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::{Instrument, Span, field::Empty};
 
 use crate::{
     catalog::{Catalog, CatalogError},
@@ -58,6 +60,8 @@ pub struct AnswererParts {
 pub struct Answerer {
     parts: AnswererParts,
     prompts: prompt::Prompts,
+    /// Places for turns that are being recorded.
+    turns: Arc<Semaphore>,
 }
 
 /// A search for passages.
@@ -133,7 +137,11 @@ impl Answerer {
     /// When a prompt template does not compile.
     pub fn new(parts: AnswererParts) -> Result<Arc<Self>, AnswerError> {
         let prompts = prompt::Prompts::new()?;
-        Ok(Arc::new(Self { parts, prompts }))
+        Ok(Arc::new(Self {
+            parts,
+            prompts,
+            turns: Arc::new(Semaphore::new(generate::TURNS)),
+        }))
     }
 
     /// The passages that fit a query best, by meaning and by words.

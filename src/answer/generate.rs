@@ -30,6 +30,10 @@ pub const NOT_IN_DOCUMENTS: &str = "This is not in your documents.";
 /// Tokens of a quotation at most; a sentence is seldom longer.
 const QUOTE_TOKENS: u32 = 160;
 
+/// Turns that wait to be recorded at most. Each takes a thread of those that block, of which there are 512
+/// for everything: while another program holds the catalog for writing, those that read must find one.
+pub(super) const TURNS: usize = 32;
+
 /// How an answer is given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Manner {
@@ -248,8 +252,17 @@ impl Answerer {
             .collect();
         let (catalog, conversation) = (Arc::clone(&self.parts.catalog), answer.conversation_id);
         let (question, text) = (answer.question.clone(), answer.answer.clone());
+        let Ok(place) = Arc::clone(&self.turns).try_acquire_owned() else {
+            metrics::counter!("griot_turns_lost_total").increment(1);
+            tracing::warn!(
+                %conversation,
+                "a turn of a conversation is not recorded: too many wait for the catalog already"
+            );
+            return;
+        };
         self.parts.tracker.spawn(async move {
             record(&catalog, conversation, question, text, documents).await;
+            drop(place);
         });
     }
 }

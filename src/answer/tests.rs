@@ -36,7 +36,7 @@ struct World {
     catalog: Arc<Catalog>,
     tracker: TaskTracker,
     cancel: CancellationToken,
-    _home: tempfile::TempDir,
+    home: tempfile::TempDir,
 }
 
 impl World {
@@ -79,7 +79,7 @@ impl World {
             catalog,
             tracker,
             cancel,
-            _home: home,
+            home,
         }
     }
 

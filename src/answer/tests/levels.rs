@@ -99,3 +99,22 @@ async fn stopping_ends_answers_in_work() {
     ));
     assert!(events.next().await.is_none());
 }
+
+#[tokio::test]
+async fn a_catalog_that_another_program_holds_takes_no_answer_away() {
+    let world = World::new().await;
+    world.model.trouble(Trouble::Unavailable);
+    let path = world.home.path().join("catalog.sqlite");
+    let other = rusqlite::Connection::open(path).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let most = super::super::generate::TURNS;
+    for _ in 0..3 * most {
+        let answer = world.ask("When is the rent payable?").await;
+        assert!(answer.supported);
+        // What waits to be written holds threads that the next answer reads with.
+        assert!(world.tracker.len() <= most, "{}", world.tracker.len());
+    }
+    other.execute_batch("ROLLBACK").unwrap();
+    world.tracker.close();
+    world.tracker.wait().await;
+}
