@@ -188,15 +188,23 @@ impl Answerer {
 
     fn stream(self: &Arc<Self>, ask: Ask, manner: generate::Manner) -> AnswerStream {
         let stopping = self.parts.cancel.clone();
+        // For a collector of traces: how it went, nothing that was said.
+        let span = tracing::info_span!(
+            target: "griot::trace", "answer",
+            supported = Empty, degraded = Empty, citations = Empty, otel.error = Empty,
+        );
         let mut events = Box::pin(generate::stream(Arc::clone(self), ask, manner));
         Box::pin(try_stream! {
             loop {
                 let event = tokio::select! {
-                    event = events.next() => event,
+                    event = events.next().instrument(span.clone()) => event,
                     () = stopping.cancelled() => Some(Err(AnswerError::Stopping)),
                 };
                 match event {
-                    Some(event) => yield event?,
+                    Some(event) => {
+                        tell(&span, &event);
+                        yield event?;
+                    }
                     None => break,
                 }
             }
@@ -216,5 +224,21 @@ impl Answerer {
 
     fn top_k(&self, asked: Option<usize>) -> usize {
         asked.unwrap_or(self.parts.config.top_k).clamp(1, MAX_TOP_K)
+    }
+}
+
+/// Notes on the answer's span how it ended.
+fn tell(span: &Span, event: &Result<AnswerEvent, AnswerError>) {
+    match event {
+        Ok(AnswerEvent::Done(answer)) => {
+            let degraded: Vec<&str> = answer.degraded.iter().map(|part| part.as_str()).collect();
+            span.record("supported", answer.supported);
+            span.record("citations", answer.citations.len());
+            span.record("degraded", degraded.join(","));
+        }
+        Ok(_) => {}
+        Err(error) => {
+            span.record("otel.error", error.to_string());
+        }
     }
 }

@@ -39,6 +39,7 @@ pub struct Config {
     pub health: HealthConfig,
     pub alerts: AlertsConfig,
     pub log: LogConfig,
+    pub telemetry: TelemetryConfig,
 }
 
 /// The HTTP edge.
@@ -431,4 +432,15 @@ impl Default for LogConfig {
             format: LogFormat::Text,
         }
     }
+}
+
+/// What is told to an OpenTelemetry collector: nothing, unless an address is given.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TelemetryConfig {
+    /// Where it takes OTLP over HTTP, as `http://127.0.0.1:4318`. Gets traces: times and outcomes, no text of
+    /// a document, a question or an answer.
+    pub otlp_endpoint: Option<String>,
+    /// Headers that it wants, each as `name: value`.
+    pub otlp_headers: Vec<String>,
 }

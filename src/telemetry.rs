@@ -1,17 +1,22 @@
-//! Logs to standard error and the metrics recorder.
+//! Logs to standard error, the metrics recorder, and traces to a collector where one is configured.
 //!
 //! What is never logged, at any level: text of documents, questions and answers, API keys, `Authorization`
 //! headers and query strings (a query string may hold a question).
+
+mod otlp;
 
 use std::{io::IsTerminal, sync::OnceLock, time::Duration};
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::{
-    EnvFilter, Registry, fmt, layer::SubscriberExt, reload, util::SubscriberInitExt,
+    EnvFilter, Layer, Registry, filter::filter_fn, fmt, layer::SubscriberExt, reload,
+    util::SubscriberInitExt,
 };
 
-use crate::config::{LogConfig, LogFormat};
+pub use otlp::{OtlpError, Traces};
+
+use crate::config::{LogConfig, LogFormat, TelemetryConfig};
 
 /// Upper bounds of the duration histograms, in seconds: from a health check to a slow answer.
 const SECONDS: [f64; 13] = [
@@ -28,38 +33,50 @@ pub enum TelemetryError {
     Filter { given: String, reason: String },
     #[error("logging was started twice in one process")]
     Twice,
+    #[error(transparent)]
+    Otlp(#[from] OtlpError),
 }
 
-/// Starts logging to standard error for the rest of the process.
+/// What runs while the program does.
+pub struct Telemetry {
+    pub log: LogLevel,
+    /// To be run, where traces are wanted.
+    pub traces: Option<Traces>,
+}
+
+/// Starts logging to standard error, and gathering traces where they are wanted, for the rest of the process.
 ///
 /// # Errors
-/// When `log.level` is not a filter, or logging was started before.
-pub fn init(log: &LogConfig) -> Result<LogLevel, TelemetryError> {
+/// When `log.level` is not a filter, traces cannot be sent as configured, or this was called before.
+pub fn init(log: &LogConfig, telemetry: &TelemetryConfig) -> Result<Telemetry, TelemetryError> {
     let (filter, handle) = reload::Layer::new(filter(log)?);
-    let registry = tracing_subscriber::registry().with(filter);
-    match log.format {
-        LogFormat::Text => registry
-            .with(
-                fmt::layer()
-                    .with_writer(std::io::stderr)
-                    .with_ansi(std::io::stderr().is_terminal()),
-            )
-            .try_init(),
-        LogFormat::Json => registry
-            .with(fmt::layer().json().with_writer(std::io::stderr))
-            .try_init(),
-    }
-    .map_err(|_| TelemetryError::Twice)?;
-    Ok(LogLevel(handle))
+    let lines: Box<dyn Layer<Registry> + Send + Sync> = match log.format {
+        LogFormat::Text => fmt::layer()
+            .with_writer(std::io::stderr)
+            .with_ansi(std::io::stderr().is_terminal())
+            .boxed(),
+        LogFormat::Json => fmt::layer().json().with_writer(std::io::stderr).boxed(),
+    };
+    let (collect, traces) = otlp::start(telemetry)?.unzip();
+    let wanted = filter_fn(|meta| meta.is_span() && meta.target() == otlp::TARGET);
+    tracing_subscriber::registry()
+        .with(lines.with_filter(filter))
+        .with(collect.map(|collect| collect.with_filter(wanted)))
+        .try_init()
+        .map_err(|_| TelemetryError::Twice)?;
+    Ok(Telemetry {
+        log: LogLevel(handle),
+        traces,
+    })
 }
 
 fn filter(log: &LogConfig) -> Result<EnvFilter, TelemetryError> {
-    // The embedded index tells of its own log files and of switches nobody can set: not for people.
-    EnvFilter::try_new(format!("qdrant_edge=error,{}", log.level)).map_err(|error| {
-        TelemetryError::Filter {
-            given: log.level.clone(),
-            reason: error.to_string(),
-        }
+    // The embedded index tells of its own log files and of switches nobody can set: not for people. The spans
+    // of traces would stand before every line.
+    let quiet = format!("qdrant_edge=error,{}=off", otlp::TARGET);
+    EnvFilter::try_new(format!("{quiet},{}", log.level)).map_err(|error| TelemetryError::Filter {
+        given: log.level.clone(),
+        reason: error.to_string(),
     })
 }
 

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Instant};
 use async_stream::try_stream;
 use futures::{Stream, StreamExt};
 use serde_json::json;
-use tracing::debug;
+use tracing::{Instrument, debug};
 
 use super::{
     AnswerError, AnswerEvent, Answerer, Ask, Beginning,
@@ -81,14 +81,20 @@ pub(super) fn stream(
         let mut course = Course::begin(&ask);
         let question = answerer.standalone(&ask, &mut course.degraded, &mut course.usage).await?;
         let top_k = answerer.top_k(ask.top_k);
-        let retrieved = answerer.retrieve(&question, ask.collection.as_ref(), top_k).await?;
+        let retrieved = answerer
+            .retrieve(&question, ask.collection.as_ref(), top_k)
+            .instrument(tracing::info_span!(target: "griot::trace", "retrieve"))
+            .await?;
         for part in &retrieved.degraded {
             if !course.degraded.contains(part) {
                 course.degraded.push(*part);
             }
         }
         course.retrieve_ms = millis(retrieved.took);
-        let evidence = answerer.evidence(&retrieved).await?;
+        let evidence = answerer
+            .evidence(&retrieved)
+            .instrument(tracing::info_span!(target: "griot::trace", "evidence"))
+            .await?;
         yield AnswerEvent::Evidence(evidence.clone());
 
         let mut text = String::new();

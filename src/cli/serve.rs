@@ -15,7 +15,7 @@ use crate::{
     config::Overrides,
     failpoints, http,
     shutdown::{DRAIN, Shutdown},
-    telemetry::{self, LogLevel},
+    telemetry::{self, LogLevel, Telemetry},
 };
 
 /// Run the daemon in the foreground
@@ -43,8 +43,9 @@ impl Serve {
     pub async fn run(self, context: Context) -> Result<(), Failure> {
         let flags = self.flags();
         let loaded = context.settings(&flags)?;
-        let log = telemetry::init(&loaded.config.log)
-            .map_err(|error| Failure::told(error.to_string()))?;
+        let Telemetry { log, traces } =
+            telemetry::init(&loaded.config.log, &loaded.config.telemetry)
+                .map_err(|error| Failure::told(error.to_string()))?;
         failpoints::arm().map_err(|error| Failure::told(error.to_string()))?;
         let metrics = telemetry::metrics();
         let server = &loaded.config.server;
@@ -65,6 +66,9 @@ impl Serve {
             metrics.clone(),
             shutdown.token.clone(),
         ));
+        if let Some(traces) = traces {
+            shutdown.tracker.spawn(traces.run(shutdown.token.clone()));
+        }
         let app = App::start(loaded, shutdown.clone(), metrics)
             .await
             .map_err(|error| Failure::told(error.to_string()))?;

@@ -50,7 +50,7 @@ pub fn unfit(config: &Config) -> Vec<Unfit> {
             );
         }
     }
-    if let Some(reason) = not_a_url(&config.store.url) {
+    if let Some(reason) = not_a_url(&config.store.url, "http://127.0.0.1:6334") {
         say("store.url", reason);
     }
     if config.store.collection.is_empty() || config.store.collection.contains(['/', '\\', ' ']) {
@@ -66,6 +66,11 @@ pub fn unfit(config: &Config) -> Vec<Unfit> {
         if let Some(reason) = unfit_upstream(upstream) {
             say("llm.upstreams", format!("entry {} {reason}", i + 1));
         }
+    }
+    if let Some(endpoint) = &config.telemetry.otlp_endpoint
+        && let Some(reason) = not_a_url(endpoint, "http://127.0.0.1:4318")
+    {
+        say("telemetry.otlp_endpoint", reason);
     }
     if config.embed.model.is_empty() {
         say(
@@ -175,7 +180,7 @@ fn unfit_upstream(upstream: &Upstream) -> Option<String> {
                 "has no model: name one that `ollama list` shows, such as \"qwen2.5:3b\""
                     .to_owned(),
             ),
-            (Some(url), Some(_)) => not_a_url(url).map(|reason| format!("has a url that {reason}")),
+            (Some(url), Some(_)) => not_a_url(url, "http://127.0.0.1:11434").map(|reason| format!("has a url that {reason}")),
         },
     }
 }
@@ -186,8 +191,8 @@ fn not_a_pattern(line: &str) -> Option<(&str, String)> {
     Some((line, error.to_string()))
 }
 
-fn not_a_url(text: &str) -> Option<String> {
-    let wanted = "an address such as http://127.0.0.1:6334 is wanted";
+fn not_a_url(text: &str, like: &str) -> Option<String> {
+    let wanted = format!("an address such as {like} is wanted");
     match reqwest::Url::parse(text) {
         Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => None,
         Ok(_) => Some(format!("is {text:?}, but {wanted}")),

@@ -160,6 +160,8 @@ pub static KEYS: &[Key] = &[
     key("alerts.disk_mib", Form::Number(0, 1 << 30)),
     key("log.level", Form::Text),
     key("log.format", Form::Choice(&["text", "json"])),
+    key("telemetry.otlp_endpoint", Form::Text),
+    secret("telemetry.otlp_headers", Form::Texts),
 ];
 
 /// The setting of that name.
@@ -226,6 +228,7 @@ mod tests {
             "alerts.slack",
             "alerts.smtp",
             "alerts.mail_from",
+            "telemetry.otlp_endpoint",
         ]
         .map(str::to_owned)
         .to_vec();

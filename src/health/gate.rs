@@ -16,6 +16,7 @@ use std::{
 };
 
 use tokio::{sync::Notify, time::Instant};
+use tracing::{Span, field::Empty};
 use watched::Watched;
 
 use super::{
@@ -285,6 +286,14 @@ impl Gate {
                     gate: Arc::clone(self),
                     permit: Some(permit),
                     asker,
+                    span: match asker {
+                        Asker::Prober => Span::none(),
+                        Asker::Caller => tracing::info_span!(
+                            target: "griot::trace", "call",
+                            otel.name = self.component().as_str(), otel.kind = "client",
+                            outcome = Empty, otel.error = Empty,
+                        ),
+                    },
                 })
             }
             Err(until) => {
@@ -403,6 +412,8 @@ struct Pass {
     gate: Arc<Gate>,
     permit: Option<Permit>,
     asker: Asker,
+    /// The call, for a collector of traces. None of a probe's: nobody asks what those were for.
+    span: Span,
 }
 
 impl Pass {
@@ -417,6 +428,14 @@ impl Pass {
             if self.asker == Asker::Caller {
                 *self.gate.lock(&self.gate.answered_at) = Some(Instant::now());
             }
+            self.span.record(
+                "outcome",
+                if outcome == Outcome::Slow {
+                    "slow"
+                } else {
+                    "fine"
+                },
+            );
             self.gate.slot.answered(latency);
             self.gate.record(permit, outcome, self.asker);
         }
@@ -430,7 +449,10 @@ impl Pass {
                 PortError::TimedOut { .. } => Outcome::Hung,
                 _ => Outcome::Fault,
             };
-            self.gate.slot.faulted(&error.to_string());
+            let error = error.to_string();
+            self.span.record("outcome", "fault");
+            self.span.record("otel.error", error.as_str());
+            self.gate.slot.faulted(&error);
             self.gate.record(permit, outcome, self.asker);
         }
     }

@@ -12,6 +12,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
+use tracing::{Instrument, Span, field::Empty};
+
 use super::State;
 use crate::health::ComponentState;
 
@@ -23,8 +25,13 @@ pub async fn count(request: Request, next: Next) -> Response {
         .extensions()
         .get::<MatchedPath>()
         .map_or_else(|| "unmatched".to_owned(), |path| path.as_str().to_owned());
-    let response = next.run(request).await;
+    let span = span_of(&request, method, &route);
+    let response = next.run(request).instrument(span.clone()).await;
     let status = response.status();
+    span.record("http.response.status_code", status.as_u16());
+    if status.is_server_error() {
+        span.record("otel.error", status.canonical_reason().unwrap_or("error"));
+    }
     let elapsed = begun.elapsed();
     metrics::counter!(
         "griot_http_requests_total",
@@ -43,6 +50,21 @@ pub async fn count(request: Request, next: Next) -> Response {
         "request served"
     );
     response
+}
+
+/// The request's span, for a collector of traces. Not of what machines ask every few seconds.
+fn span_of(request: &Request, method: &'static str, route: &str) -> Span {
+    if ["/livez", "/readyz", "/metrics"].contains(&route) {
+        return Span::none();
+    }
+    let parent = request.headers().get("traceparent");
+    tracing::info_span!(
+        target: "griot::trace", "request",
+        otel.name = format!("{method} {route}"), otel.kind = "server",
+        otel.parent = parent.and_then(|value| value.to_str().ok()).unwrap_or_default(),
+        http.request.method = method, http.route = route,
+        http.response.status_code = Empty, otel.error = Empty,
+    )
 }
 
 fn method_label(method: &Method) -> &'static str {

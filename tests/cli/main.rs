@@ -6,6 +6,7 @@
 mod app;
 mod backup;
 mod service;
+mod traces;
 
 use std::{fmt::Write, path::Path, process::Stdio};
 

@@ -3,6 +3,7 @@
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use tokio::{sync::mpsc, time::Instant};
+use tracing::Instrument;
 
 use super::{EMBEDDED, Embedded, Prepared, READ, unavailable};
 use crate::{
@@ -183,8 +184,12 @@ impl EmbedStage {
             texts.extend(work.texts(*share));
         }
         let asked = texts.len();
+        let embedding = self
+            .pulse
+            .during(self.shared.embedder.embed(texts, EmbedKind::Passage))
+            .instrument(tracing::info_span!(target: "griot::trace", "embed", texts = asked));
         let answer = tokio::select! {
-            answer = self.pulse.during(self.shared.embedder.embed(texts, EmbedKind::Passage)) => answer,
+            answer = embedding => answer,
             () = self.shared.cancel.cancelled() => return false,
         };
         match answer {

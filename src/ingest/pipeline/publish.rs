@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::sync::mpsc;
+use tracing::Instrument;
 
 use super::{EMBEDDED, Embedded, unavailable};
 use crate::{
@@ -58,14 +59,18 @@ pub(super) async fn run(shared: Arc<Shared>, mut embedded: mpsc::Receiver<Embedd
 }
 
 /// Publishes documents, however long that takes. `false` when the daemon stops.
-async fn publish_group(shared: &Arc<Shared>, mut group: Vec<Embedded>) -> bool {
+async fn publish_group(shared: &Arc<Shared>, mut group: Vec<Embedded>, pulse: &Pulse) -> bool {
     let mut patience = Patience::default();
     while !group.is_empty() {
+        let span = tracing::info_span!(target: "griot::trace", "publish", documents = group.len());
         let attempt = tokio::select! {
-            attempt = pulse.during(attempt(shared, &group)) => attempt,
+            attempt = pulse.during(attempt(shared, &group)).instrument(span) => attempt,
             () = shared.cancel.cancelled() => return false,
         };
-        let Err(setback) = attempt else { return true };
+        let Err(setback) = attempt else {
+            shared.retries.called(Component::VectorStore);
+            return true;
+        };
         if group.len() > 1 {
             // One at a time: what is wrong with one shall not hold up the others.
             for one in group {

@@ -4,6 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc};
+use tracing::Instrument;
 
 use super::{Prepared, READ, reuse::known_vectors, room_for};
 use crate::{
@@ -72,7 +73,12 @@ pub(super) async fn run(
             // Another model counts other tokens.
             chunker = Chunker::new(Arc::clone(&shared.embedder), size);
         }
-        let (outcome, back) = prepare(&shared, &room, claim, document, chunker, &pulse).await;
+        let id = document.id;
+        let (outcome, back) = prepare(&shared, &room, claim, document, chunker, &pulse)
+            .instrument(
+                tracing::info_span!(target: "griot::trace", "read document", document = %id),
+            )
+            .await;
         chunker = back;
         if let Outcome::Prepared(prepared) = outcome {
             tokio::select! {
