@@ -47,6 +47,12 @@ pub struct Args {
     /// Folder with recordings of speech
     #[arg(long, default_value = "../shared/data/speech")]
     pub speech: PathBuf,
+    /// Cells of the fault matrix: those whose name contains one of these ("griot-stt,disk"); all by default
+    #[arg(long, value_delimiter = ',')]
+    pub cells: Vec<String>,
+    /// Seconds that everything is down for (default 600, beside the other cells)
+    #[arg(long)]
+    pub down: Option<u64>,
     /// Folder with the evaluation sets
     #[arg(long, default_value = "../shared/data/rag-eval")]
     pub data: PathBuf,

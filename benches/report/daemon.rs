@@ -247,6 +247,26 @@ impl Daemon {
         Ok(accepted(reply, path).await?.text().await?)
     }
 
+    /// What it says aloud (WAV).
+    pub async fn say(&self, text: &str) -> Result<Vec<u8>, DaemonError> {
+        let body = json!({ "input": text, "model": "tts-1", "voice": "alloy" });
+        let request = self.client.post(self.at("/v1/audio/speech")).json(&body);
+        let reply = accepted(request.send().await?, "a speech").await?;
+        Ok(reply.bytes().await?.to_vec())
+    }
+
+    /// What it hears in a recording.
+    pub async fn transcribe(&self, wav: Vec<u8>) -> Result<String, DaemonError> {
+        let form = Form::new().part("file", Part::bytes(wav).file_name("said.wav"));
+        let request = self
+            .client
+            .post(self.at("/api/voice/transcribe"))
+            .multipart(form);
+        let reply = accepted(request.send().await?, "a recording").await?;
+        let heard: serde_json::Value = reply.json().await?;
+        Ok(heard["text"].as_str().unwrap_or_default().to_owned())
+    }
+
     /// Whether it says that it is alive.
     pub async fn lives(&self) -> Result<(), DaemonError> {
         accepted(self.client.get(self.at("/livez")).send().await?, "a look").await?;

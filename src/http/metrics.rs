@@ -116,6 +116,11 @@ pub async fn metrics(Shared(state): Shared<State>) -> Response {
             .absolute(u64::from(part.restarts));
     }
     metrics::gauge!("griot_incidents_open").set(f64::from(report.incidents_open));
+    // What leaks shows here first.
+    let tasks = tokio::runtime::Handle::current()
+        .metrics()
+        .num_alive_tasks();
+    metrics::gauge!("griot_tasks_alive").set(tasks as f64);
     metrics::gauge!("griot_uptime_seconds").set(report.uptime_s as f64);
     (
         [(

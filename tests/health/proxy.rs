@@ -128,7 +128,7 @@ async fn accept(
                     let (faults, count) = (faults.clone(), Arc::clone(&count));
                     conversations.spawn(async move {
                         count.fetch_add(1, Ordering::SeqCst);
-                        converse(client, server, faults).await;
+                        Box::pin(converse(client, server, faults)).await;
                         count.fetch_sub(1, Ordering::SeqCst);
                     });
                 }
@@ -168,7 +168,7 @@ async fn converse(mut client: TcpStream, server: SocketAddr, mut faults: watch::
         }
         Fault::Nothing | Fault::BlackHole | Fault::Trickle | Fault::Reset => {
             if let Ok(server) = TcpStream::connect(server).await {
-                pass_on(client, server, faults).await;
+                Box::pin(pass_on(client, server, faults)).await;
             }
         }
     }

@@ -7,12 +7,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use griot::domain::{Component, Status};
+use griot::domain::Component;
 use serde::Serialize;
 use serde_json::Value;
 
 use super::{
-    super::daemon::{Daemon, DaemonError, File},
+    super::daemon::{Daemon, DaemonError},
     QUESTION,
 };
 
@@ -26,27 +26,6 @@ pub enum Load {
     Idle,
     /// Four askers without pause.
     Busy,
-}
-
-/// What is done to a process.
-#[derive(Debug, Clone, Copy)]
-pub enum Trouble {
-    Kill,
-    Stop,
-}
-
-impl Trouble {
-    /// Does it.
-    pub fn to(self, pid: u32) {
-        let signal = match self {
-            Self::Kill => rustix::process::Signal::KILL,
-            Self::Stop => rustix::process::Signal::STOP,
-        };
-        if let Some(pid) = rustix::process::Pid::from_raw(pid as i32) {
-            // One that has just ended needs no more.
-            let _ = rustix::process::kill_process(pid, signal);
-        }
-    }
 }
 
 /// What became of questions.
@@ -114,6 +93,17 @@ pub async fn measure(
 ) -> Result<Cell, Box<dyn Error>> {
     settled(daemon).await?;
     ask_for(daemon, load, Duration::from_secs(1)).await;
+    spoilt(daemon, component, load, lasting, spoil).await
+}
+
+/// [`measure`] of a part that nobody has used before.
+pub async fn spoilt(
+    daemon: &Daemon,
+    component: Component,
+    load: Load,
+    lasting: Duration,
+    spoil: impl Fn(bool),
+) -> Result<Cell, Box<dyn Error>> {
     let began = Instant::now();
     spoil(true);
     // Of a process that is brought back at once, both may be over before the fault's time is.
@@ -185,10 +175,9 @@ async fn well(daemon: &Daemon, component: Component) -> Result<Instant, DaemonEr
 }
 
 fn part(health: &Value, component: Component) -> Value {
-    let parts = health["components"].as_array().into_iter().flatten();
+    let mut parts = health["components"].as_array().into_iter().flatten();
     parts
-        .filter(|part| part["name"] == component.as_str())
-        .next_back()
+        .rfind(|part| part["name"] == component.as_str())
         .cloned()
         .unwrap_or_default()
 }
@@ -267,44 +256,4 @@ pub async fn transitions(daemon: &Daemon, component: Component) -> Result<u64, D
     };
     // Half open comes between; what matters is from closed to open and back. Each closing had an opening.
     Ok(counted("closed") * 2)
-}
-
-/// Uploads a document whose reader is killed or stopped, and another. What became of the first, and
-/// whether the second is searchable.
-pub async fn spoil_a_reading(
-    daemon: &Daemon,
-    trouble: Trouble,
-) -> Result<(String, bool), Box<dyn Error>> {
-    let long = "A sentence that takes a moment to read, again and again.\n".repeat(400_000);
-    let file = |name: &str, text: String| File {
-        name: format!("{name}-{trouble:?}.md"),
-        bytes: text.into_bytes(),
-    };
-    let ids = daemon.upload(vec![file("spoilt", long)], "spoilt").await?;
-    let until = Instant::now() + Duration::from_secs(10);
-    while Instant::now() < until {
-        if let Some(pid) = super::super::machine::children_named(daemon.pid(), "griot").first() {
-            trouble.to(*pid);
-            break;
-        }
-        tokio::task::yield_now().await;
-    }
-    let next = daemon
-        .upload(vec![file("next", super::LEASE.to_owned())], "spoilt")
-        .await?;
-    let next = daemon.wait(&next).await.is_ok();
-    let fate = loop {
-        let document = daemon
-            .json(&format!("/api/knowledge/status/{}", ids[0]))
-            .await?;
-        let status: Status = serde_json::from_value(document["status"].clone())?;
-        match status {
-            Status::Searchable => break "searchable (it was read before)".to_owned(),
-            Status::Failed => break format!("failed, {}", document["error"]["code"]),
-            Status::Queued | Status::Processing => {
-                tokio::time::sleep(Duration::from_millis(200)).await
-            }
-        }
-    };
-    Ok((fate, next))
 }

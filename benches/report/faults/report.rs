@@ -13,7 +13,10 @@ use super::{
         table::{Bar, Section, Table, number},
     },
     DEADLINE_S,
-    cell::{Asked, Cell, Load, Trouble},
+    cell::{Asked, Cell, Load},
+    endpoints::Down,
+    processes::Trouble,
+    voice::Heard,
 };
 
 /// The section as it grows.
@@ -59,9 +62,15 @@ impl Report {
         self.count(&cell);
         let name = format!("{what}, {load:?}");
         if let Some(after) = cell.open_after {
-            let hangs = ["BlackHole", "Hang", "Trickle", "Stop"]
-                .iter()
-                .any(|word| what.ends_with(word));
+            let hangs = [
+                "BlackHole",
+                "Hang",
+                "Trickle",
+                "Stop",
+                "locked by another program",
+            ]
+            .iter()
+            .any(|word| what.ends_with(word));
             self.opened.push((name.clone(), after, hangs));
         }
         if let Some(after) = cell.well_after {
@@ -107,12 +116,19 @@ impl Report {
         });
     }
 
-    pub fn everything(&mut self, cell: Cell, looks: u32, green: u32, lasting: Duration) {
+    pub fn everything(&mut self, down: Down) {
+        let Down {
+            cell,
+            looks,
+            green,
+            lasting,
+            held: (before, after),
+        } = down;
         self.count(&cell);
-        self.more.row([
-            format!("everything down for {} s: answered", lasting.as_secs()),
-            format!("{} of {}", cell.answered, cell.questions),
-        ]);
+        self.more(
+            &format!("everything down for {} s: answered", lasting.as_secs()),
+            &format!("{} of {}", cell.answered, cell.questions),
+        );
         self.bars.push(Bar {
             what: format!(
                 "liveness green while everything was down for {} s",
@@ -122,19 +138,24 @@ impl Report {
             got: format!("{green} of {looks} looks"),
             met: Some(green == looks),
         });
+        let more = |before: usize, after: usize| after as i64 - before as i64;
+        let descriptors = more(before.descriptors, after.descriptors);
+        let children = more(before.children, after.children);
+        let tasks = more(before.tasks, after.tasks);
+        self.bars.push(Bar {
+            what: "descriptors, children and tasks of the daemon after that, over before"
+                .to_owned(),
+            wanted: "no child; no more than connections kept for reuse (8 descriptors, 16 tasks)"
+                .to_owned(),
+            got: format!("{descriptors:+} descriptors, {children:+} children, {tasks:+} tasks"),
+            met: Some(descriptors <= 8 && children <= 0 && tasks <= 16),
+        });
     }
 
-    pub fn leaks(&mut self, before: (usize, usize), after: (usize, usize)) {
-        self.bars.push(Bar {
-            what: "descriptors and children of the daemon after it all, over before".to_owned(),
-            wanted: "no more than connections kept for reuse (8), no child".to_owned(),
-            got: format!(
-                "{:+} descriptors, {:+} children",
-                after.0 as i64 - before.0 as i64,
-                after.1 as i64 - before.1 as i64
-            ),
-            met: Some(after.0 <= before.0 + 8 && after.1 <= before.1),
-        });
+    /// A line of its own.
+    pub fn more(&mut self, what: &str, figure: &str) {
+        eprintln!("bench: faults: {what}: {figure}");
+        self.more.row([what.to_owned(), figure.to_owned()]);
     }
 
     pub fn overload(
@@ -184,14 +205,32 @@ impl Report {
         });
     }
 
-    pub fn reading(&mut self, trouble: Trouble, fate: &str, next: bool) {
-        self.more.row([
-            format!("a reader of a document, {trouble:?}"),
-            format!(
-                "the document: {fate}; the next one: {}",
-                if next { "searchable" } else { "not searchable" }
+    pub fn reading(&mut self, trouble: Trouble, load: Load, fate: &str, next: f64, cell: Cell) {
+        self.count(&cell);
+        self.more(
+            &format!("a reader of a document, {trouble:?}, {load:?}"),
+            &format!(
+                "the document: {fate}; the next one: searchable after {next:.1} s; {} of {} questions answered",
+                cell.answered, cell.questions
             ),
-        ]);
+        );
+    }
+
+    pub fn heard(&mut self, what: &str, load: Load, heard: &Heard, again: bool) {
+        self.more(
+            &format!("{what}, {load:?}: recordings meanwhile"),
+            &format!(
+                "{} sent, {} written down, longest wait {:.0} ms; afterwards: {}",
+                heard.sent,
+                heard.written,
+                heard.longest_ms,
+                if again {
+                    "as before"
+                } else {
+                    "**not understood**"
+                }
+            ),
+        );
     }
 
     pub fn section(mut self, args: &Args, watch: &Stopwatch) -> Section {
@@ -240,9 +279,15 @@ impl Report {
             measured: watch.provenance(),
             notes: vec![
                 "The real daemon with the real embedder; language model and Qdrant are doubles behind a proxy \
-                 that spoils what is between. Each fault lasts a few seconds. Idle: one asker, five questions \
+                 that spoils what is between; griot-llm, griot-stt and the readers are the real processes; the \
+                 disk is a tmpfs of 96 MiB. Each fault lasts a few seconds. Idle: one asker, five questions \
                  a second at most; Busy: four askers without pause. Times are seen from outside, by asking \
                  `/api/health` every 20 ms."
+                    .to_owned(),
+                "Embedder and voice run in the daemon's own process: nothing can be put between, so their cells \
+                 are files that are missing or damaged. A catalog that another program holds delays what is \
+                 written, not what is read. That a million healthy calls open nothing is a test \
+                 (`health::breaker`)."
                     .to_owned(),
                 format!("Deadlines of the daemon: {DEADLINE_S} s. quick: {}.", args.quick),
             ],
