@@ -239,6 +239,7 @@ async fn the_rules_go_on_when_nobody_can_change_them_any_more() {
         settings,
         board,
         std::env::temp_dir(),
+        &Tasks::default(),
         &tracker,
         cancel.clone(),
     );

@@ -25,9 +25,9 @@ use tokio_tungstenite::{
 };
 use tokio_util::task::TaskTracker;
 
-use crate::http::{
+use crate::{
     admission::Admission,
-    problem::{Code, Problem},
+    http::problem::{Code, Problem},
 };
 
 /// Between two pings.
