@@ -191,7 +191,7 @@ const SAID: Said = Said {
 #[test]
 fn a_turn_is_read_off_the_log() {
     let quiet_start = [vec![0.0; 50 * 16], tone(250, -20.0)].concat();
-    let log = vec![
+    let mut log = vec![
         state(800.0, "hearing"),
         state(2300.0, "thinking"),
         told(
@@ -206,16 +206,17 @@ fn a_turn_is_read_off_the_log() {
         done(3700.0, 1),
         state(3700.0, "listening"),
     ];
+    assert!(broken(&log, true).is_empty(), "{:?}", broken(&log, true));
+    // Something else is said next.
+    log.push(answer(9000.0, 2, "It is not.", 0));
     let found = turn(&log, SAID, f64::INFINITY);
     assert_eq!((found.eou, found.resp), (Some(300.0), Some(700.0)));
     assert_eq!((found.first_sound, found.v2v), (Some(1000.0), Some(1450.0)));
     assert_eq!((found.cut_off, found.hit, found.filled), (0, true, true));
     assert_eq!(found.transcript, "When is rent due?");
     assert_eq!(found.answer, "Let me see. On the first.");
-    assert!(broken(&log, true).is_empty(), "{:?}", broken(&log, true));
 
     // Taken to be over in the middle, then once more.
-    let mut log = log;
     log.splice(
         1..1,
         [

@@ -7,6 +7,8 @@
 
 use std::ops::Range;
 
+use tracing::debug;
+
 use super::{
     Answerer,
     sentence::sentences,
@@ -69,7 +71,9 @@ impl Answerer {
         evidence: &'e [Evidence],
     ) -> Option<Candidate<'e>> {
         let best = self.most_plain(question, evidence, AT_ONCE).await?;
-        (best.signals.probability() >= SURE).then_some(best)
+        let probability = best.signals.probability();
+        debug!(probability, "the sentence that answers most plainly");
+        (probability >= SURE).then_some(best)
     }
 
     /// What speaks for one sentence.

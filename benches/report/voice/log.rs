@@ -123,10 +123,13 @@ pub fn turn(log: &[Entry], said: Said, until: f64) -> Turn {
         .iter()
         .find(|entry| entry.is_sound())
         .map(|entry| entry.at - eot);
-    let deltas: Vec<&Value> = after
+    let mut deltas: Vec<&Value> = after
         .iter()
         .filter_map(|entry| entry.told("answer"))
         .collect();
+    // What is said next is another answer.
+    let of = deltas.first().map(|delta| delta["turn"].clone());
+    deltas.retain(|delta| Some(&delta["turn"]) == of.as_ref());
     let text_of = |delta: &Value| delta["text_delta"].as_str().unwrap_or_default().to_owned();
     found.answer = deltas.iter().map(|delta| text_of(delta)).collect();
     found.filled = found.answer.starts_with(FILLING);

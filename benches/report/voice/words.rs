@@ -108,7 +108,7 @@ pub fn words(text: &str) -> Vec<String> {
         let word = word.trim_matches('\'');
         let long = SHORT.iter().find_map(|(short, long)| {
             let stem = word.strip_suffix(short)?;
-            (stem.is_empty() == !long.starts_with(' ')).then(|| format!("{stem}{long}"))
+            (stem.is_empty() != long.starts_with(' ')).then(|| format!("{stem}{long}"))
         });
         for word in long.as_deref().unwrap_or(word).split_whitespace() {
             let word = word.replace('\'', "");

@@ -26,7 +26,7 @@ use crate::{
 /// Clauses written and not spoken yet, at most: the model does not run ahead of the voice.
 const AHEAD: usize = 2;
 /// A quotation longer than this is not read out before the answer.
-const QUOTE_WORDS: usize = 40;
+const QUOTE_WORDS: usize = 60;
 /// A quotation this likely to answer is said at once.
 const SURE: f32 = 0.5;
 /// An answer made of the quotation's words to this degree says nothing new.

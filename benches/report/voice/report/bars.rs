@@ -142,6 +142,6 @@ fn least(what: &str, got: usize, of: usize, share: f64) -> Bar {
         what: what.to_owned(),
         wanted: format!("≥ {:.0} %", share * 100.0),
         got: percent(got, of),
-        met: (of >= ENOUGH).then(|| got as f64 >= share * of as f64),
+        met: (of >= ENOUGH).then_some(got as f64 >= share * of as f64),
     }
 }
