@@ -224,7 +224,7 @@ mod tests {
         let connections = Connections::open(&folder.path().join("catalog.db")).unwrap();
         connections.try_out().unwrap();
         let writes = connections.writer();
-        let (sender, done) = std::sync::mpsc::channel();
+        let (sender, done) = std::sync::mpsc::sync_channel(1);
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 connections.try_out().unwrap();

@@ -68,11 +68,11 @@ fn field(tag: u8, text: &str) -> Vec<u8> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_question_is_seen_at_the_collector_and_not_its_words() {
-    let (sender, mut received) = mpsc::unbounded_channel();
+    let (sender, mut received) = mpsc::channel(100);
     let router = Router::new().route(
         "/v1/traces",
         post(async move |headers: HeaderMap, body: Bytes| {
-            let _ = sender.send((headers, body));
+            let _ = sender.try_send((headers, body));
         }),
     );
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -400,7 +400,7 @@ impl Client {
         let (code, reason) = if bytes.len() > MAX_FRAME {
             let reason = format!("a frame of sound has {MAX_FRAME} bytes at most; 20 ms are usual");
             (Code::TooLarge, reason)
-        } else if bytes.len() % 2 != 0 {
+        } else if !bytes.len().is_multiple_of(2) {
             let reason =
                 "a frame of sound holds whole 16-bit samples; this one has an odd number of bytes";
             (Code::InvalidValue, reason.to_owned())

@@ -24,7 +24,11 @@ impl Extracted {
             {
                 clean_into(new.trim(), &mut given);
             }
-            let room = limits.max_text_bytes.saturating_sub(text.len() as u64 + 2);
+            // What was there comes first, on the pages that follow, too.
+            let follows = (old.text.len() as u64).saturating_sub(page.end);
+            let room = limits
+                .max_text_bytes
+                .saturating_sub(text.len() as u64 + 2 + follows);
             let recognised = !given.is_empty() && given.len() as u64 <= room;
             let piece = if recognised { given.as_str() } else { kept };
             if !piece.is_empty() && !text.is_empty() {
