@@ -7,7 +7,6 @@ use std::{
         atomic::{AtomicU64, Ordering},
         mpsc::{self as std_mpsc, RecvTimeoutError, SyncSender},
     },
-    thread::JoinHandle,
     time::Duration,
 };
 
@@ -112,21 +111,14 @@ pub fn list() -> Vec<Listed> {
     all
 }
 
-/// What is open. It is closed when this is dropped.
+/// What is open. It is closed some time after this is dropped.
 #[derive(Debug)]
-pub struct Open {
-    orders: SyncSender<Order>,
-    thread: Option<JoinHandle<()>>,
-}
+pub struct Open(SyncSender<Order>);
 
 impl Drop for Open {
     fn drop(&mut self) {
-        // Full of faults is fine: the thread looks for the end after each.
-        let _ = self.orders.send(Order::Stop);
-        if let Some(thread) = self.thread.take() {
-            // It ends at the order; what it panicked with was printed.
-            let _ = thread.join();
-        }
+        // Where it cannot be told, it ends with the program.
+        let _ = self.0.try_send(Order::Stop);
     }
 }
 
@@ -145,11 +137,8 @@ pub async fn open(
         faults: orders.clone(),
         opened: 0,
     };
-    let thread = std::thread::spawn(move || work.run(&ordered, began));
-    let open = Open {
-        orders,
-        thread: Some(thread),
-    };
+    std::thread::spawn(move || work.run(&ordered, began));
+    let open = Open(orders);
     match begun.await {
         Ok(Ok(())) => Ok(open),
         Ok(Err(reason)) => Err(reason),
@@ -190,6 +179,12 @@ impl Opened {
         self.before = pieces;
         self.still >= STILL_LOOKS
     }
+}
+
+/// Closes what is gone. That may wait for ever (ALSA's plugin for PulseAudio does, for a server that died), so nobody
+/// waits for it.
+fn let_go(opened: Opened) {
+    std::thread::spawn(move || drop(opened));
 }
 
 struct Work {
@@ -242,7 +237,9 @@ impl Work {
                 let still = looks && place.as_mut().is_some_and(Opened::stands_still);
                 let failed = failed.or_else(|| still.then(|| "it stands still".to_owned()));
                 if let Some(reason) = failed {
-                    *place = None;
+                    if let Some(gone) = place.take() {
+                        let_go(gone);
+                    }
                     self.tell(Event::Lost(side, reason));
                 } else if place.is_none() && looks {
                     // Why it does not open was said when it was lost.
