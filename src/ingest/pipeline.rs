@@ -140,15 +140,22 @@ impl Shared {
         let mut patience = Patience::default();
         loop {
             let (failure, pages) = (failure.clone(), pages.clone());
+            let changed = self.changed.clone();
             match self
                 .catalog
-                .call(move |c| match reading {
-                    Some(read) => c.fail_reading(id, read, &failure, &pages),
-                    None => c.fail(id, &failure, &pages),
+                .call(move |c| {
+                    match reading {
+                        Some(read) => c.fail_reading(id, read, &failure, &pages),
+                        None => c.fail(id, &failure, &pages),
+                    }?;
+                    // Here, because a stage may be broken off as soon as this is done, and who waits for the
+                    // document would wait for ever.
+                    let _ = changed.send(id);
+                    Ok(())
                 })
                 .await
             {
-                Ok(()) => break self.announce(id),
+                Ok(()) => break,
                 Err(error) => {
                     tracing::error!(document = %id, %error, "the catalog could not be written");
                     if !patience.wait(None, &self.retries, &claim.cancelled).await {

@@ -193,13 +193,21 @@ async fn attempt(shared: &Arc<Shared>, group: &[Embedded]) -> Result<(), Setback
         let publication = Arc::clone(&one.prepared.publication);
         let reading = one.prepared.document.sha256;
         reach(Failpoint::FlipBefore);
+        let changed = shared.changed.clone();
         let published = shared
             .catalog
-            .call(move |c| c.publish_read(&publication, reading))
+            .call(move |c| {
+                let published = c.publish_read(&publication, reading)?;
+                if published {
+                    // Here, because this stage may be broken off as soon as it is done, and who waits for the
+                    // document would wait for ever. Nobody listening is the usual case.
+                    let _ = changed.send(id);
+                }
+                Ok(published)
+            })
             .await?;
         reach(Failpoint::FlipAfter);
         if published {
-            shared.announce(id);
             shared.upkeep.notify_one();
             // Points and bytes of the revision before.
             shared.sweep.notify_one();
