@@ -348,7 +348,15 @@ fn captions_are_timed_by_their_letters() {
     };
     let partial =
         |at: f64, text: &str| told(at, json!({ "type": "partial", "text": text, "turn": 1 }));
-    let log = [partial(1600.0, "abcd"), partial(2500.0, "abcd ef gh")];
+    let later = told(
+        9000.0,
+        json!({ "type": "partial", "text": "one two three four", "turn": 2 }),
+    );
+    let log = [
+        partial(1600.0, "abcd"),
+        partial(2500.0, "abcd ef gh"),
+        later,
+    ];
     // Letters: 4, 6, 8 of 8, so 1500, 1750 and 2000 ms.
     assert_eq!(
         caption_lags(&log, said, "abcd ef gh"),

@@ -277,15 +277,24 @@ pub fn caption_lags(log: &[Entry], said: Said, transcript: &str) -> Vec<f64> {
     let letters = |text: &str| text.chars().filter(|c| c.is_alphanumeric()).count();
     let all = letters(transcript).max(1) as f64;
     let (mut lags, mut shown) = (Vec::new(), 0);
-    for entry in log.iter().filter(|entry| entry.at >= said.onset) {
-        let Some(text) = entry.told("partial").and_then(|told| told["text"].as_str()) else {
+    let captions = log
+        .iter()
+        .filter(|entry| entry.at >= said.onset)
+        .filter_map(|entry| Some((entry.at, entry.told("partial")?)));
+    // What is said into the answer is another turn.
+    let mut of = None;
+    for (at, told) in captions {
+        let Some(text) = told["text"].as_str() else {
             continue;
         };
+        if &told["turn"] != *of.get_or_insert(&told["turn"]) {
+            break;
+        }
         let words: Vec<&str> = text.split_whitespace().collect();
         for word in shown..words.len() {
             let until = letters(&words[..=word].concat()) as f64 / all;
             let spoken = said.onset + (said.eos - said.onset) * until.min(1.0);
-            lags.push(entry.at - spoken);
+            lags.push(at - spoken);
         }
         shown = shown.max(words.len());
     }

@@ -84,13 +84,12 @@ impl Report {
             got: format!("{found} ({of})"),
             met: met.then_some(found == 0),
         };
-        let sounded: f64 = self
-            .all
-            .iter()
-            .filter(|(name, _)| name == "echo")
+        let echoes = self.all.iter().filter(|(name, _)| name == "echo");
+        let minutes = echoes
             .flat_map(|(_, played)| played)
-            .map(|played| played.answer_ms / 60e3)
-            .sum();
+            .map(|played| played.answer_ms / 60e3);
+        // The sum of nothing is -0.
+        let sounded = 0.0 + minutes.sum::<f64>();
         bars.push(none(
             "answers that interrupt themselves by their echo at -12 dB (1 h promised)",
             echo.interrupted_themselves,
