@@ -158,7 +158,7 @@ fn secrets_are_not_shown() {
     let hash = format!("sha256:{}", "ab".repeat(32));
     let file = format!(
         "[server]\napi_keys = ['{hash}']\n[store]\napi_key = 'hunter2'\n[alerts]\nsmtp = \
-         'smtps://me:hunter2@h'\nwebhook_secret = 'hunter2'"
+         'smtps://me:hunter2@h'\nwebhook_secret = 'hunter2'\n[telemetry]\notlp_headers = ['authorization=hunter2']"
     );
     let loaded = loaded(&file, &[], &Overrides::default());
     let shown: Vec<String> = loaded
@@ -173,7 +173,8 @@ fn secrets_are_not_shown() {
             "server.api_keys = [\"sha256:abababab…\"]",
             "store.api_key = \"(hidden)\"",
             "alerts.webhook_secret = \"(hidden)\"",
-            "alerts.smtp = \"(hidden)\""
+            "alerts.smtp = \"(hidden)\"",
+            "telemetry.otlp_headers = \"(hidden)\""
         ]
     );
 }

@@ -90,7 +90,8 @@ fn a_file_of_the_first_schema_comes_along() {
              ALTER TABLE documents DROP COLUMN next_bytes; \
              ALTER TABLE pages DROP COLUMN engine; \
              ALTER TABLE documents DROP COLUMN tries; \
-             ALTER TABLE incidents DROP COLUMN events; PRAGMA user_version = 1",
+             ALTER TABLE incidents DROP COLUMN events; \
+             DROP TABLE profiles; PRAGMA user_version = 1",
         )
         .unwrap();
     let catalog = Catalog::open(&path).unwrap();
