@@ -94,6 +94,7 @@ impl Utterance {
         self.look.is_none()
             && now >= self.looked + pause
             && self.last_voice > self.looked
+            && !self.is_silent()
             && self.voiced.is_speech()
     }
 
