@@ -13,8 +13,9 @@
 //! # use griot::{domain::Component, health::{Board, ChildSpec, Gate, Guarded, Limits, Supervisor}};
 //! # use griot::ports::LanguageModel;
 //! # use tokio_util::{sync::CancellationToken, task::TaskTracker};
-//! # fn model(_: tokio::sync::watch::Receiver<Option<griot::health::Url>>) -> Arc<dyn LanguageModel> { todo!() }
-//! # fn example(tracker: &TaskTracker, cancel: &CancellationToken) {
+//! # use tokio::sync::watch::Receiver;
+//! # type Adapter = fn(Receiver<Option<griot::health::Url>>) -> Arc<dyn LanguageModel>;
+//! # fn example(model: Adapter, tracker: &TaskTracker, cancel: &CancellationToken) {
 //! let board = Board::new();
 //! let slot = board.slot(Component::LanguageModel, "embedded");
 //! let spec = ChildSpec::new("griot-llm", "GRIOT_LLM_BIN").args(["--listen", "127.0.0.1:0"]);

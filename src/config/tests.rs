@@ -174,7 +174,7 @@ fn secrets_are_not_shown() {
             "store.api_key = \"(hidden)\"",
             "alerts.webhook_secret = \"(hidden)\"",
             "alerts.smtp = \"(hidden)\"",
-            "telemetry.otlp_headers = \"(hidden)\""
+            "telemetry.otlp_headers = [\"(hidden)\"]"
         ]
     );
 }
