@@ -1,11 +1,12 @@
 //! Every error that leaves over HTTP, as RFC 9457 `application/problem+json`. The one place where
 //! causes become status codes.
 
+mod rejections;
+
 use std::time::Duration;
 
 use axum::{
     body::Body,
-    extract::rejection::{BytesRejection, JsonRejection, PathRejection, QueryRejection},
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -246,62 +247,6 @@ pub fn body_failure(error: &(dyn std::error::Error + 'static), status: StatusCod
     )
 }
 
-impl From<BytesRejection> for Problem {
-    fn from(rejection: BytesRejection) -> Self {
-        let status = rejection.status();
-        body_failure(&rejection, status)
-    }
-}
-
-impl From<JsonRejection> for Problem {
-    fn from(rejection: JsonRejection) -> Self {
-        match rejection {
-            JsonRejection::JsonDataError(error) => {
-                Self::new(Code::InvalidValue, cause_of(&error, &error.body_text()))
-            }
-            JsonRejection::JsonSyntaxError(error) => Self::new(
-                Code::Malformed,
-                format!("the body is not JSON: {}", cause_of(&error, "")),
-            ),
-            JsonRejection::BytesRejection(rejection) => rejection.into(),
-            other => Self::new(Code::Malformed, other.body_text()),
-        }
-    }
-}
-
-impl From<QueryRejection> for Problem {
-    fn from(rejection: QueryRejection) -> Self {
-        Self::new(
-            Code::InvalidValue,
-            format!(
-                "the query string does not fit: {}",
-                cause_of(&rejection, "it cannot be read")
-            ),
-        )
-    }
-}
-
-impl From<PathRejection> for Problem {
-    fn from(rejection: PathRejection) -> Self {
-        if rejection.status().is_server_error() {
-            return Self::internal(&rejection);
-        }
-        Self::new(
-            Code::Malformed,
-            format!("the address cannot be read: {}", rejection.body_text()),
-        )
-    }
-}
-
-/// The innermost cause, which is what the person wrote wrong; `otherwise` where there is none.
-fn cause_of(error: &(dyn std::error::Error + 'static), otherwise: &str) -> String {
-    let mut innermost = error.source();
-    while let Some(deeper) = innermost.and_then(std::error::Error::source) {
-        innermost = Some(deeper);
-    }
-    innermost.map_or_else(|| otherwise.to_owned(), ToString::to_string)
-}
-
 impl From<PortError> for Problem {
     fn from(error: PortError) -> Self {
         let component = error.component();
@@ -441,69 +386,4 @@ impl From<ReindexError> for Problem {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_distinct_words_of_small_letters() {
-        let mut names: Vec<_> = Code::ALL.iter().map(|code| code.name()).collect();
-        names.sort_unstable();
-        names.dedup();
-        assert_eq!(names.len(), Code::ALL.len());
-        for name in names {
-            assert!(
-                name.chars().all(|c| c.is_ascii_lowercase() || c == '-'),
-                "{name}"
-            );
-        }
-    }
-
-    #[test]
-    fn waiting_is_said_in_the_header_and_in_the_body_and_rounded_up() {
-        let check = |wait: Duration, seconds: u64| {
-            let problem = Problem::new(Code::QueueFull, "full").retry_after(wait);
-            assert_eq!(problem.written().retry_after_s, Some(seconds));
-            let response = problem.into_response();
-            let header = response.headers()[header::RETRY_AFTER].to_str().unwrap();
-            assert_eq!(header, seconds.to_string());
-        };
-        check(Duration::from_millis(1), 1);
-        check(Duration::ZERO, 1);
-        check(Duration::from_millis(2001), 3);
-    }
-
-    #[test]
-    fn causes_become_the_status_they_deserve() {
-        let check = |problem: Problem, code: Code| assert_eq!(problem.code(), code);
-        check(CatalogError::DiskFull.into(), Code::StorageFull);
-        check(IngestError::DiskFull.into(), Code::StorageFull);
-        check(IngestError::EmptyFile.into(), Code::InvalidValue);
-        check(IngestError::TooLarge { limit: 1 }.into(), Code::TooLarge);
-        check(
-            CatalogError::Newer { found: 9, known: 1 }.into(),
-            Code::Internal,
-        );
-        check(
-            PortError::Resting {
-                component: crate::domain::Component::Embedder,
-                retry_after: Duration::from_secs(1),
-            }
-            .into(),
-            Code::Unavailable,
-        );
-        check(
-            PortError::Busy {
-                component: crate::domain::Component::Synthesizer,
-            }
-            .into(),
-            Code::Busy,
-        );
-        check(
-            PortError::NoRoom {
-                component: crate::domain::Component::VectorStore,
-            }
-            .into(),
-            Code::StorageFull,
-        );
-    }
-}
+mod tests;

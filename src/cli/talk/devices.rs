@@ -1,6 +1,8 @@
 //! Microphones and loudspeakers, through cpal. One thread owns what is open; a device that fails or falls silent is
 //! opened anew once a second until it is back.
 
+mod choice;
+
 use std::{
     sync::{
         Arc, Mutex, PoisonError,
@@ -13,12 +15,14 @@ use std::{
 use cpal::{
     BufferSize, Device, ErrorKind, FromSample, Host, Sample, SampleFormat, SizedSample, Stream,
     StreamConfig, SupportedBufferSize, SupportedStreamConfig,
-    traits::{DeviceTrait, HostTrait, StreamTrait},
+    traits::{DeviceTrait, StreamTrait},
 };
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
 
 use super::sound::{Heard, Mouth};
+use choice::find;
+pub use choice::list;
 
 /// Between two looks at what is open.
 const LOOK: Duration = Duration::from_secs(1);
@@ -95,20 +99,6 @@ pub struct Listed {
     pub side: Side,
     pub id: String,
     pub name: String,
-}
-
-/// What there is on this machine. Looking takes a moment: each is tried.
-pub fn list() -> Vec<Listed> {
-    let host = cpal::default_host();
-    let listed = |side: Side, devices: Vec<Device>| {
-        names(&devices)
-            .into_iter()
-            .map(move |(id, name)| Listed { side, id, name })
-            .collect::<Vec<_>>()
-    };
-    let mut all = listed(Side::Input, devices(&host, Side::Input));
-    all.extend(listed(Side::Output, devices(&host, Side::Output)));
-    all
 }
 
 /// What is open. It is closed some time after this is dropped.
@@ -401,114 +391,5 @@ fn in_pieces(supported: &SupportedStreamConfig) -> StreamConfig {
     config
 }
 
-fn devices(host: &Host, side: Side) -> Vec<Device> {
-    let devices = match side {
-        Side::Input => host.input_devices(),
-        Side::Output => host.output_devices(),
-    };
-    devices.map(Iterator::collect).unwrap_or_default()
-}
-
-/// The ids and names of devices; those that do not say are called by what they show.
-fn names(devices: &[Device]) -> Vec<(String, String)> {
-    devices
-        .iter()
-        .map(|device| {
-            let id = device.id().map(|id| id.id().to_owned());
-            let name = device.description().map(|d| d.name().to_owned());
-            let shown = || device.to_string();
-            (
-                id.unwrap_or_else(|_| shown()),
-                name.unwrap_or_else(|_| shown()),
-            )
-        })
-        .collect()
-}
-
-fn find(host: &Host, side: Side, wanted: Option<&str>) -> Result<Device, NoDevice> {
-    let Some(wanted) = wanted else {
-        let device = match side {
-            Side::Input => host.default_input_device(),
-            Side::Output => host.default_output_device(),
-        };
-        return device.ok_or(NoDevice::Unusable {
-            side,
-            reason: "there is none".to_owned(),
-        });
-    };
-    let mut devices = devices(host, side);
-    let at = chosen(side, wanted, &names(&devices))?;
-    Ok(devices.swap_remove(at))
-}
-
-/// Which one is meant: by its whole id or name, or else by a part that only one has.
-fn chosen(side: Side, wanted: &str, names: &[(String, String)]) -> Result<usize, NoDevice> {
-    let whole = names
-        .iter()
-        .position(|(id, name)| id == wanted || name == wanted);
-    if let Some(at) = whole {
-        return Ok(at);
-    }
-    let part = wanted.to_lowercase();
-    let has = |text: &str| text.to_lowercase().contains(&part);
-    let found: Vec<usize> = (0..names.len())
-        .filter(|at| has(&names[*at].0) || has(&names[*at].1))
-        .collect();
-    match found[..] {
-        [at] => Ok(at),
-        [] => Err(NoDevice::Unknown {
-            side,
-            wanted: wanted.to_owned(),
-        }),
-        _ => Err(NoDevice::Ambiguous {
-            wanted: wanted.to_owned(),
-            found: found.iter().map(|at| names[*at].0.clone()).collect(),
-        }),
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn which_device_is_meant() {
-        let names = [
-            ("default", "Default device"),
-            ("pulse", "PulseAudio Sound Server"),
-            ("hw:CARD=Mic,DEV=0", "USB Mic"),
-            ("plughw:CARD=Mic,DEV=0", "USB Mic, converted"),
-        ]
-        .map(|(id, name)| (id.to_owned(), name.to_owned()));
-        let check = |wanted: &str, expected: Result<usize, &str>| {
-            let found = chosen(Side::Input, wanted, &names).map_err(|error| error.to_string());
-            match (found, expected) {
-                (Ok(found), Ok(expected)) => assert_eq!(found, expected, "{wanted}"),
-                (Err(error), Err(part)) => assert!(error.contains(part), "{error}"),
-                (found, _) => panic!("{wanted}: {found:?}"),
-            }
-        };
-        check("pulse", Ok(1));
-        check("USB Mic", Ok(2));
-        check("soundserver", Err("no microphone is called"));
-        check("sound server", Ok(1));
-        check(
-            "CARD=mic",
-            Err("hw:CARD=Mic,DEV=0 or plughw:CARD=Mic,DEV=0"),
-        );
-    }
-
-    #[test]
-    fn faults_in_words() {
-        let lost = Event::Lost(Side::Input, "unplugged".to_owned());
-        assert_eq!(
-            lost.told().as_deref(),
-            Some("the microphone is gone (unplugged); waiting for it to come back")
-        );
-        let none = NoDevice::Unusable {
-            side: Side::Input,
-            reason: "there is none".to_owned(),
-        };
-        assert!(none.to_string().contains("`griot ask`"));
-    }
-}
+mod tests;
