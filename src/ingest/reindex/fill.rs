@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use tokio::sync::MutexGuard;
 
-use super::{Activity, Reindex};
+use super::{Activity, Reindex, Rows};
 use crate::{
     catalog::{Catalog, CatalogError, ChunkRun},
-    domain::{DocumentId, Embedding, SparseVector, bm25::Bm25},
+    domain::{DocumentId, Embedding, GenerationRole, SparseVector, bm25::Bm25},
     ingest::{patience::Patience, shared::Shared},
     ports::{EmbedKind, Pair, Point, PortError},
 };
@@ -139,9 +139,18 @@ impl<'a> Fill<'a> {
             catalog.call(move |c| c.complete_generation(number)).await?;
             index.set_ready();
         } else {
+            let mut others = catalog.call(Catalog::generations).await?;
+            others.retain(|row| row.number != number);
             catalog.call(move |c| c.switch_generation(number)).await?;
             let pair = self.reindex.generations.guarded(self.pair.clone());
             index.switch(pair, None);
+            // Before anybody can delete: what is deleted from now on is to go from the one that is left, too.
+            for row in &mut others {
+                if row.role == GenerationRole::Active {
+                    row.role = GenerationRole::Kept;
+                }
+            }
+            self.reindex.set_beside(&Rows(others));
         }
         Ok(())
     }
