@@ -91,8 +91,12 @@ impl JsonText {
     /// `\uXXXX`, or two of them that are a surrogate pair.
     fn unicode(&self) -> Option<(Option<char>, usize)> {
         let unit = |at: usize| -> Option<Option<u16>> {
-            let digits = self.rest.get(at..at + 4)?;
-            Some(u16::from_str_radix(digits, 16).ok())
+            if self.rest.len() < at + 4 {
+                return None;
+            }
+            // Four bytes that are there and end inside a character are no digits.
+            let digits = self.rest.get(at..at + 4);
+            Some(digits.and_then(|digits| u16::from_str_radix(digits, 16).ok()))
         };
         let Some(first) = unit(2)? else {
             return Some((Some('\u{fffd}'), 2));
@@ -103,7 +107,8 @@ impl JsonText {
                 6,
             ));
         }
-        if self.rest.len() < 12 && "\\u".starts_with(self.rest.get(6..8.min(self.rest.len()))?) {
+        let after = &self.rest.as_bytes()[6..self.rest.len().min(8)];
+        if self.rest.len() < 12 && b"\\u".starts_with(after) {
             return None;
         }
         let second = if self.rest.get(6..8) == Some("\\u") {
@@ -129,6 +134,20 @@ mod tests {
         let mut text = JsonText::of("answer");
         assert_eq!(text.feed(r#"{"answer":"a\"b\\"} tail"#), "a\"b\\");
         assert_eq!(text.feed("more"), "");
+    }
+
+    #[test]
+    fn half_a_pair_holds_nothing_up() {
+        let check = |json: &str, expected: &str| {
+            assert_eq!(JsonText::of("answer").feed(json), expected, "{json}");
+        };
+        // Found by fuzzing: what follows begins inside a character.
+        check("{\"answer\": \"\\ud83drä\"}", "\u{fffd}rä");
+        check(
+            "{\"answer\": \"\\ud83d\\u00ää tail\"}",
+            "\u{fffd}\u{fffd}00ää tail",
+        );
+        check("{\"answer\": \"\\u12ä4 tail\"}", "\u{fffd}12ä4 tail");
     }
 
     proptest::proptest! {
