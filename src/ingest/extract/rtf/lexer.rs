@@ -33,8 +33,8 @@ impl<'a> Lexer<'a> {
         self.rest = self.rest.get(bytes..).unwrap_or_default();
     }
 
-    fn control(&mut self) -> Option<Token<'a>> {
-        let first = *self.rest.get(1)?;
+    /// What a backslash begins; `None` where that says nothing and is passed over.
+    fn control(&mut self, first: u8) -> Option<Token<'a>> {
         if first == b'\'' {
             let digit = |at: usize| char::from(*self.rest.get(at)?).to_digit(16);
             let byte = match (digit(2), digit(3)) {
@@ -42,7 +42,7 @@ impl<'a> Lexer<'a> {
                 // No byte at all; the sign is passed over.
                 _ => {
                     self.skip(2);
-                    return self.next();
+                    return None;
                 }
             };
             self.skip(4);
@@ -80,7 +80,7 @@ impl<'a> Lexer<'a> {
         if word == "bin" {
             // Raw bytes, in which braces mean nothing.
             self.skip(usize::try_from(number.unwrap_or(0)).unwrap_or(0));
-            return self.next();
+            return None;
         }
         Some(Token::Word(word, number))
     }
@@ -105,7 +105,13 @@ impl<'a> Iterator for Lexer<'a> {
                 b'\\' if self.rest.len() > 1 && self.rest[1] == b'\'' && self.rest.len() < 4 => {
                     self.rest = &[];
                 }
-                b'\\' => return self.control(),
+                b'\\' => {
+                    let first = *self.rest.get(1)?;
+                    // A loop, because a file may hold nothing else than what says nothing.
+                    if let Some(token) = self.control(first) {
+                        return Some(token);
+                    }
+                }
                 _ => {
                     let ends = |b: &u8| matches!(b, b'{' | b'}' | b'\\' | b'\r' | b'\n' | 0);
                     let length = self.rest.iter().position(ends).unwrap_or(self.rest.len());
@@ -162,5 +168,11 @@ mod tests {
         check(b"\\'4", &[]);
         check(b"\\'zzq", &[Text(b"zzq")]);
         check(b"\\", &[]);
+    }
+
+    #[test]
+    fn what_says_nothing_costs_no_stack() {
+        check("\\'".repeat(1 << 20).as_bytes(), &[]);
+        check("\\bin0 ".repeat(1 << 20).as_bytes(), &[]);
     }
 }
