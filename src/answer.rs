@@ -10,6 +10,7 @@
 
 pub mod extractive;
 pub mod json_text;
+pub mod quotation;
 pub mod quote;
 pub mod rank;
 pub mod sentence;

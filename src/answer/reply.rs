@@ -3,23 +3,17 @@
 use std::ops::Range;
 
 use futures::StreamExt;
-use serde::Deserialize;
 use serde_json::json;
 
 use super::{
     json_text::JsonText,
+    quotation::quotation,
     quote::{locate, only_place, whole_sentences},
 };
 use crate::{
     domain::{Evidence, Usage},
     ports::{ChatEvent, ChatRequest, LanguageModel, PortError, TokenLogprob},
 };
-
-/// The reply of the quoting call.
-#[derive(Deserialize)]
-struct QuoteReply {
-    quote: String,
-}
 
 /// A reply read to its end.
 pub(super) struct Reply {
@@ -115,20 +109,6 @@ pub(super) async fn pointed_at<'e>(
     }))
 }
 
-/// The quotation in a reply, also in one that was cut at the token limit.
-fn quotation(reply: &str) -> Option<String> {
-    if let Ok(QuoteReply { quote }) = serde_json::from_str(reply) {
-        return Some(quote);
-    }
-    let (_, rest) = reply.split_once("\"quote\"")?;
-    let rest = rest.trim_start().strip_prefix(':')?.trim_start();
-    // Cut inside the string: closing it makes it JSON again, unless the cut is in an escape.
-    (0..8).find_map(|cut| {
-        let end = rest.len().checked_sub(cut)?;
-        serde_json::from_str(&format!("{}\"", rest.get(..end)?)).ok()
-    })
-}
-
 /// The log-odds of "yes" against "no" as the verifier's one token gives them, cut to ±5; `None` when it
 /// wrote neither word or the server gives no probabilities.
 ///
@@ -163,18 +143,6 @@ fn log_odds(probability: f32) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn reads_quotations_even_when_cut() {
-        let check = |reply: &str, expected: Option<&str>| {
-            assert_eq!(quotation(reply).as_deref(), expected, "{reply}");
-        };
-        check(r#"{"quote": "Rent is due."}"#, Some("Rent is due."));
-        check(r#"{"quote": "Rent is "#, Some("Rent is "));
-        check(r#"{"quote": "Rent \"is\u00"#, Some("Rent \"is"));
-        check(r#"{"other": 1}"#, None);
-        check("", None);
-    }
 
     #[test]
     fn reads_the_verdict() {
