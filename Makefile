@@ -5,7 +5,7 @@ CARGO   ?= cargo
 GRIOT   := target/release/griot
 PROFILE ?= default
 
-.PHONY: help setup build weights test-weights demo run test test-fast test-full bench lint fmt deny samples
+.PHONY: help setup build weights test-weights demo run test test-fast test-full bench fuzz lint fmt deny samples
 
 help: ## List what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -42,6 +42,9 @@ test-full: test-weights ## The tests that need the real weights
 
 bench: weights ## Measure, and write bench-results/ (BENCH="--quick --only retrieval" for less)
 	@scripts/bench.sh $(BENCH)
+
+fuzz: setup ## Fuzz everything that reads bytes from outside, each target for SECONDS (60), by chance
+	@FUZZ_SEED=0 scripts/fuzz.sh $(or $(SECONDS),60)
 
 lint: ## Formatting and clippy, warnings refused
 	$(CARGO) fmt --all --check

@@ -1,5 +1,6 @@
 //! Who may name whom: the table of ARCHITECTURE.md, checked against every `crate::…` and `super::…` in
-//! the sources. Test code inside `src` may name what it likes.
+//! the sources. Test code inside `src` may name what it likes. And what is compiled a second time, for fuzzing,
+//! is the same.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -166,6 +167,35 @@ fn what_counts_as_naming() {
         "unknown.rs",
         "use crate::domain::X;",
         &["unknown names domain"],
+    );
+}
+
+/// The fuzz targets compile the readers in a workspace of their own: what is fuzzed is what ships.
+#[test]
+fn the_fuzz_targets_read_with_the_same_packages() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let locked = |path: &str| -> BTreeSet<(String, String)> {
+        let text = fs::read_to_string(root.join(path)).expect("it is part of the repository");
+        let text: toml::Table = text.parse().expect("cargo wrote it");
+        let word = |package: &toml::Value, key: &str| package[key].as_str().unwrap().to_owned();
+        (text["package"].as_array().unwrap().iter())
+            .map(|package| (word(package, "name"), word(package, "version")))
+            .collect()
+    };
+    let ships = locked("Cargo.lock");
+    let other: Vec<_> = (locked("fuzz/Cargo.lock").difference(&ships))
+        .map(|(name, version)| format!("{name} {version}"))
+        .filter(|package| {
+            // What fuzzing itself needs.
+            !["arbitrary ", "griot-fuzz ", "libfuzzer-sys "]
+                .iter()
+                .any(|own| package.starts_with(own))
+        })
+        .collect();
+    assert!(
+        other.is_empty(),
+        "{other:?} of fuzz/Cargo.lock are not in Cargo.lock: copy that over it and run \
+         `cargo metadata --manifest-path fuzz/Cargo.toml`"
     );
 }
 
