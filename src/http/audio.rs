@@ -30,6 +30,17 @@ pub struct Refusal {
     retry_after_s: Option<u64>,
 }
 
+/// One server-sent event.
+#[derive(Debug, ToSchema)]
+#[expect(
+    dead_code,
+    reason = "describes the stream, which is written event by event"
+)]
+pub struct AudioEvent {
+    /// JSON, whose `type` says what of it.
+    data: String,
+}
+
 /// The body of an error.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ErrorBody {

@@ -231,7 +231,9 @@ fn words(text: &str) -> String {
 /// A program of that body.
 fn script(folder: &Path, body: &str) -> PathBuf {
     let path = folder.join("tesseract");
-    fs::write(&path, format!("#!/bin/bash\n{body}\n")).unwrap();
+    // It takes the whole picture in first, as Tesseract does: who writes it must not find it gone.
+    let takes = "LC_ALL=C; while read -r -N 65536 _; do :; done";
+    fs::write(&path, format!("#!/bin/bash\n{takes}\n{body}\n")).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
     path
 }

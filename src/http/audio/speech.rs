@@ -13,7 +13,7 @@ use unicode_segmentation::UnicodeSegmentation;
 use utoipa::ToSchema;
 
 use super::{
-    ErrorBody, Refusal,
+    AudioEvent, ErrorBody, Refusal,
     encode::{Encoder, Format},
 };
 use crate::{
@@ -97,7 +97,7 @@ struct Usage {
     responses(
         (status = 200, description = "The sound, as it is spoken", content(
             (String = "audio/wav"), (String = "audio/pcm"), (String = "audio/flac"), (String = "audio/ogg"),
-            (String = "text/event-stream"))),
+            (AudioEvent = "text/event-stream"))),
         (status = 400, description = "It cannot be spoken", body = ErrorBody),
         (status = 413, description = "The body is too long", body = ErrorBody),
         (status = 500, description = "Something broke inside", body = ErrorBody),

@@ -13,7 +13,7 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 use utoipa::ToSchema;
 
-use super::{ErrorBody, Refusal, captions};
+use super::{AudioEvent, ErrorBody, Refusal, captions};
 use crate::{
     admission::Place,
     http::{Code, Problem, State},
@@ -135,7 +135,7 @@ enum Shape {
     responses(
         (status = 200, description = "What was said", content(
             (Object = "application/json"), (String = "text/plain"), (String = "text/vtt"),
-            (String = "text/event-stream"))),
+            (AudioEvent = "text/event-stream"))),
         (status = 400, description = "It cannot be written down", body = ErrorBody),
         (status = 413, description = "The recording is too large", body = ErrorBody),
         (status = 500, description = "Something broke inside", body = ErrorBody),

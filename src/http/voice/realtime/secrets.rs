@@ -120,7 +120,7 @@ pub struct ClientSecret {
 
 /// Makes a key for realtime sessions only.
 #[utoipa::path(post, path = "/v1/realtime/client_secrets", tag = "voice",
-    request_body = SecretRequest,
+    request_body = Option<SecretRequest>,
     responses(
         (status = 200, description = "The key", body = ClientSecret),
         (status = 400, description = "No key can be made of it", body = ErrorBody),
