@@ -3,16 +3,10 @@
 
 mod engines;
 mod generations;
+mod home;
 mod resources;
 
-use std::{
-    fs::{DirBuilder, File, OpenOptions},
-    io,
-    os::unix::fs::DirBuilderExt,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{fs::File, io, path::PathBuf, sync::Arc, time::Duration};
 
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::watch;
@@ -45,6 +39,7 @@ use crate::{
     voice::{Engine, EngineParts, recording::child::Decoder},
 };
 use generations::Places;
+pub use home::lock as lock_home;
 
 /// The first question of a day loads the weights of the embedder, from a cold disk perhaps.
 const EMBED_LIMIT: Duration = Duration::from_secs(30);
@@ -118,7 +113,7 @@ impl App {
             return Err(AppError::HalfRestored { path: home.clone() });
         }
         let catalog_path = home.join("catalog.sqlite");
-        if !catalog_path.exists() && holds_files(&home.join("originals")) {
+        if !catalog_path.exists() && home::holds_files(&home.join("originals")) {
             return Err(AppError::CatalogMissing { path: catalog_path });
         }
         let catalog = open_catalog(catalog_path).await?;
@@ -243,41 +238,6 @@ impl App {
     pub fn board(&self) -> &Arc<Board> {
         &self.board
     }
-}
-
-/// Makes the home folder, for its owner only, and takes it for this process, until the file is dropped.
-///
-/// # Errors
-/// [`AppError::InUse`] where a daemon runs in it.
-pub fn lock_home(home: &Path) -> Result<File, AppError> {
-    let failed = |source| AppError::Home {
-        path: home.to_owned(),
-        source,
-    };
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(home)
-        .map_err(failed)?;
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(home.join("lock"))
-        .map_err(failed)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => Err(AppError::InUse {
-            path: home.to_owned(),
-        }),
-        Err(std::fs::TryLockError::Error(source)) => Err(failed(source)),
-    }
-}
-
-/// Whether there is a file in one of a folder's folders.
-fn holds_files(folder: &Path) -> bool {
-    let entries = |folder: &Path| std::fs::read_dir(folder).into_iter().flatten().flatten();
-    entries(folder).any(|inner| entries(&inner.path()).next().is_some())
 }
 
 async fn open_catalog(path: PathBuf) -> Result<Arc<Catalog>, AppError> {

@@ -23,6 +23,7 @@ use tokio::{
 };
 
 use super::{
+    echo::OwnVoice,
     engine::{Engine, Options},
     hallucination::Hypothesis,
     ring::Ring,
@@ -104,6 +105,7 @@ pub(super) struct Live {
     ears: Option<Box<dyn VoiceActivity>>,
     resampler: Resampler,
     ring: Ring,
+    own: OwnVoice,
     /// Samples that are no whole frame yet.
     partial: Vec<f32>,
     output: mpsc::Sender<Output>,
@@ -147,6 +149,7 @@ impl Live {
             conversation,
             ears,
             ring: Ring::default(),
+            own: OwnVoice::default(),
             partial: Vec::new(),
             output,
             operator: None,
@@ -303,7 +306,8 @@ impl Live {
         });
         let power = frame.iter().map(|sample| sample * sample).sum::<f32>() / FRAME as f32;
         let level = 10.0 * power.max(1e-9).log10();
-        self.tell(Event::Heard(Frame { speech, level }));
+        let own = self.own.hears(self.session.now(), frame);
+        self.tell(Event::Heard(Frame { speech, level, own }));
     }
 
     /// No sound has come for a while, but something is being said or awaited.

@@ -228,7 +228,8 @@ impl Session {
         } else {
             self.tuning.threshold
         };
-        let speech = frame.speech >= threshold && !(speaking && self.echo.covers(frame.level));
+        let covered = frame.own > 0 || (speaking && self.echo.covers(frame.level));
+        let speech = frame.speech >= threshold && !covered;
         if speaking {
             self.echo.learn(frame.level);
         }

@@ -5,7 +5,7 @@
 //! their voices know, so there only what nobody says is left out.
 
 mod marks;
-mod numbers;
+pub mod numbers;
 
 use marks::{address, without_marks};
 use numbers::{cardinal, decimal, digits, ordinal, year};

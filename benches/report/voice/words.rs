@@ -1,5 +1,7 @@
 //! How many words of a transcript are wrong. Knows texts only.
 
+use griot::voice::speakable::numbers::cardinal;
+
 /// What has to be done to a transcript to make the reference of it, in words.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Errors {
@@ -142,47 +144,14 @@ fn without_brackets(text: &str) -> String {
         .collect()
 }
 
+/// Numbers below a hundred as they are said, longer ones figure by figure.
 fn number(figures: &str, found: &mut Vec<String>) {
-    const BELOW_TWENTY: [&str; 20] = [
-        "zero",
-        "one",
-        "two",
-        "three",
-        "four",
-        "five",
-        "six",
-        "seven",
-        "eight",
-        "nine",
-        "ten",
-        "eleven",
-        "twelve",
-        "thirteen",
-        "fourteen",
-        "fifteen",
-        "sixteen",
-        "seventeen",
-        "eighteen",
-        "nineteen",
-    ];
-    const TENS: [&str; 10] = [
-        "", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety",
-    ];
-    let small = figures.parse::<usize>().ok().filter(|_| {
-        let leading = figures.len() > 1 && figures.starts_with('0');
-        figures.len() <= 2 && !leading
-    });
-    match small {
-        Some(small) if small < 20 => found.push(BELOW_TWENTY[small].to_owned()),
-        Some(small) => {
-            found.push(TENS[small / 10].to_owned());
-            if small % 10 > 0 {
-                found.push(BELOW_TWENTY[small % 10].to_owned());
-            }
+    let leading = figures.len() > 1 && figures.starts_with('0');
+    match figures.parse() {
+        Ok(small) if figures.len() <= 2 && !leading => {
+            let said = cardinal(small);
+            found.extend(said.split('-').map(str::to_owned));
         }
-        None => {
-            let each = figures.bytes().map(|byte| usize::from(byte - b'0'));
-            found.extend(each.map(|figure| BELOW_TWENTY[figure].to_owned()));
-        }
+        _ => found.extend(figures.bytes().map(|byte| cardinal(u64::from(byte - b'0')))),
     }
 }

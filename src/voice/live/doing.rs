@@ -104,6 +104,7 @@ impl Live {
                     })
                     .unwrap_or_default();
                 self.trace.sent(reply, from, &samples, rate);
+                self.own.says(self.session.now(), &samples, rate);
                 self.send(Output::Sound {
                     reply,
                     samples,
@@ -114,7 +115,10 @@ impl Live {
                 self.ducked = on;
                 self.send(Output::Duck(on));
             }
-            Effect::Flush { reply } => self.send(Output::Flushed { reply }),
+            Effect::Flush { reply } => {
+                self.own.hushes(self.session.now());
+                self.send(Output::Flushed { reply });
+            }
             Effect::Ended {
                 reply,
                 turn,

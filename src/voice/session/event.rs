@@ -96,6 +96,9 @@ pub struct Frame {
     pub speech: f32,
     /// Its loudness, dBFS.
     pub level: f32,
+    /// How much of what was heard until its end is our own voice, come back: nothing, or this frame, or more
+    /// where that has only just turned out.
+    pub own: Ms,
 }
 
 /// A piece of an answer, as it becomes ready.

@@ -16,6 +16,8 @@ use crate::voice::{
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Move {
     Speak(u8),
+    /// Our own voice, known by its sound.
+    Own(u8),
     Hush(u8),
     /// The oldest call of the transcriber is answered.
     Words(&'static str),
@@ -45,6 +47,7 @@ const QUESTION: &str = "When is the deposit paid back?";
 const MOVES: &[Move] = &[
     Move::Speak(3),
     Move::Speak(10),
+    Move::Own(10),
     Move::Hush(4),
     Move::Hush(25),
     Move::Words(QUESTION),
@@ -138,10 +141,11 @@ impl World {
     }
 
     fn make(&mut self, made: Move) {
-        let speech = |speech| {
+        let heard = |speech, own| {
             Event::Heard(Frame {
                 speech,
                 level: if speech > 0.5 { -20.0 } else { -70.0 },
+                own,
             })
         };
         let latest = self
@@ -160,13 +164,19 @@ impl World {
         let event = match made {
             Move::Speak(frames) => {
                 for _ in 0..frames {
-                    self.tell(speech(0.95));
+                    self.tell(heard(0.95, 0));
+                }
+                return;
+            }
+            Move::Own(frames) => {
+                for _ in 0..frames {
+                    self.tell(heard(0.95, FRAME_MS));
                 }
                 return;
             }
             Move::Hush(frames) => {
                 for _ in 0..frames {
-                    self.tell(speech(0.02));
+                    self.tell(heard(0.02, 0));
                 }
                 return;
             }

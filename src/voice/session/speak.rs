@@ -62,6 +62,8 @@ pub(super) struct Barge {
     looked: Ms,
     /// Its words are a nod.
     nod: bool,
+    /// So much of it is our own voice, by its sound.
+    own: Ms,
 }
 
 impl Session {
@@ -83,6 +85,7 @@ impl Session {
             job: None,
             looked: 0,
             nod: false,
+            own: 0,
         };
         State::Ducked(reply, barge)
     }
@@ -98,6 +101,13 @@ impl Session {
             barge.voiced.add(FRAME_MS, frame.speech);
             barge.last_voice = self.now;
             barge.level = barge.level.max(frame.level);
+        }
+        barge.own += frame.own;
+        if 2 * barge.own > self.now - barge.began {
+            self.unduck(&barge);
+            self.out.push(Effect::Resumed { echo: true });
+            self.run.speech = 0;
+            return State::Speaking(reply);
         }
         let voiced = barge.voiced.length;
         let enough = voiced >= self.tuning.interrupt_after;

@@ -15,7 +15,8 @@ fn play(session: &mut Session, script: &[&str]) -> Vec<String> {
     let (mut job, mut judge, mut reply) = (JobId(0), JobId(0), ReplyId(0));
     for line in script {
         let (verb, rest) = line.split_once(' ').unwrap_or((line, ""));
-        let frame = |speech, level| Event::Heard(Frame { speech, level });
+        let own = |speech, level, own| Event::Heard(Frame { speech, level, own });
+        let frame = |speech, level| own(speech, level, 0);
         let part = |part| vec![Event::Reply { reply, part }];
         let hypothesis = Hypothesis {
             text: rest.to_owned(),
@@ -27,6 +28,9 @@ fn play(session: &mut Session, script: &[&str]) -> Vec<String> {
         let events = match verb {
             "speak" => vec![frame(0.95, -20.0); frames()],
             "echo" => vec![frame(0.9, -32.0); frames()],
+            // Our own voice, as loud as a person's, known by its sound from the frame on that finds it out.
+            "found" => vec![own(0.95, -20.0, rest.parse().unwrap())],
+            "own" => vec![own(0.95, -20.0, FRAME_MS); frames()],
             "hush" => vec![frame(0.02, -70.0); frames()],
             "words" => vec![Event::Transcribed {
                 job,
@@ -390,7 +394,14 @@ const MANUAL: Tuning = Tuning {
 fn words_after_a_long_silence_are_heard_from_their_beginning() {
     let frames = |speech: f32, ms: Ms| {
         let level = if speech > 0.5 { -20.0 } else { -70.0 };
-        vec![Event::Heard(Frame { speech, level }); (ms / FRAME_MS) as usize]
+        vec![
+            Event::Heard(Frame {
+                speech,
+                level,
+                own: 0
+            });
+            (ms / FRAME_MS) as usize
+        ]
     };
     let long_answer = Event::Reply {
         reply: ReplyId(1),

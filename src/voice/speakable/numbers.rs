@@ -36,7 +36,7 @@ const GROUPS: [&str; 7] = [
 ];
 
 /// `1234` is "one thousand two hundred thirty-four".
-pub(super) fn cardinal(number: u64) -> String {
+pub fn cardinal(number: u64) -> String {
     if number == 0 {
         return SMALL[0].to_owned();
     }

@@ -118,6 +118,50 @@ fn a_faint_echo_lowers_the_voice_once_and_then_no_more() {
 }
 
 #[test]
+fn our_own_voice_known_by_its_sound() {
+    let before = [&ANSWERING[..], &["hush 128", "hush 960"]].concat();
+    // At first it is only somebody's; then most of it turns out to be ours, whatever its words.
+    check(
+        &before,
+        &["speak 256", "found 192", "own 1280"],
+        &[
+            "duck true",
+            "sent to 1452",
+            "look?",
+            "duck false",
+            "resumed echo=true",
+            "sent to 2000",
+        ],
+    );
+    // A person who speaks into it is heard all the same.
+    check(
+        &before,
+        &[
+            "own 320",
+            "found 64",
+            "speak 256",
+            "own 32",
+            "words No I mean",
+        ],
+        &[
+            "sent to 1836",
+            "duck true",
+            "sent to 1964",
+            "look?",
+            "started 2 at 1908",
+            "duck false",
+            "flush",
+            "drop Ended",
+            "ended Cancelled(Speech) 1600 ms: Rent is due on the first day of",
+            "[hearing]",
+        ],
+    );
+    // After the answer, too, it is no turn.
+    let over = [&ANSWERING[..], &["done", "hush 2560"]].concat();
+    check(&over, &["own 640"], &[]);
+}
+
+#[test]
 fn what_was_heard_is_corrected() {
     let before = [&ANSWERING[..], &["hush 128", "hush 960"]].concat();
     check(
