@@ -11,10 +11,10 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
-use serde::Serialize;
+use serde::{Serialize, de::DeserializeOwned};
 use utoipa::ToSchema;
 
-use super::{Code, Problem};
+use super::{Code, Problem, extract::is_other_json};
 use crate::ports::PortError;
 
 /// Seconds after which somebody may be done, and have left a place.
@@ -56,6 +56,19 @@ pub struct ErrorDetail {
     /// The field that is at fault.
     param: Option<&'static str>,
     code: Option<&'static str>,
+}
+
+/// A body as a value, which is an object; `what` it is to be.
+///
+/// # Errors
+/// When it is none, or not what is wanted.
+pub fn object<T: DeserializeOwned>(body: &[u8], what: &str) -> Result<T, Refusal> {
+    if is_other_json(body) {
+        let message = format!("the body is not {what}: it is JSON, but no object");
+        return Err(Refusal::unreadable(message));
+    }
+    serde_json::from_slice(body)
+        .map_err(|error| Refusal::unreadable(format!("the body is not {what}: {error}")))
 }
 
 impl Refusal {

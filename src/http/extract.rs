@@ -32,9 +32,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
             ));
         }
         let body = Bytes::from_request(request, state).await?;
-        // serde would take `["When is rent due?"]` for an object's fields in their order.
-        let begins = body.trim_ascii_start().first();
-        if begins != Some(&b'{') && serde_json::from_slice::<IgnoredAny>(&body).is_ok() {
+        if is_other_json(&body) {
             return Err(Problem::new(
                 Code::InvalidValue,
                 "the body is JSON, but not an object like {\"question\":\"…\"}",
@@ -43,6 +41,13 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
         let axum::Json(value) = axum::Json::from_bytes(&body)?;
         Ok(Self(value))
     }
+}
+
+/// Whether a body is JSON and no object: serde would take `["When is rent due?"]` for an object's fields in
+/// their order.
+pub fn is_other_json(body: &[u8]) -> bool {
+    let begins = body.trim_ascii_start().first();
+    begins != Some(&b'{') && serde_json::from_slice::<IgnoredAny>(body).is_ok()
 }
 
 /// The query string.

@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 use super::{
     AudioEvent, ErrorBody, Refusal,
     encode::{Encoder, Format},
+    object,
 };
 use crate::{
     domain::{Pcm, Profile, UserId, ids::InvalidName, resample::resampled},
@@ -111,9 +112,7 @@ pub async fn speech(
         status: rejection.status(),
         ..Refusal::unreadable(rejection.body_text())
     })?;
-    let request: SpeechRequest = serde_json::from_slice(&body).map_err(|error| {
-        Refusal::unreadable(format!("the body is not a request for speech: {error}"))
-    })?;
+    let request: SpeechRequest = object(&body, "a request for speech")?;
     let profile = match &request.x_user {
         Some(user) => profile_of(&state, user).await?,
         None => Profile::default(),

@@ -243,10 +243,11 @@ fn on_recorded_speech() {
     ] {
         let (mut found, mut ours_of_it, mut frames_of_it) = (0, 0, 0);
         for _ in 0..12 {
-            let mut any = || chance.between(0.0, voices.len() as f32) as usize % voices.len();
-            let said = &voices[any()][..];
+            let said = chance.between(0.0, voices.len() as f32) as usize % voices.len();
+            let by = chance.between(1.0, voices.len() as f32) as usize;
+            let other = &voices[(said + by) % voices.len()][..];
+            let said = &voices[said][..];
             let said = &said[..said.len().min(6 * LISTEN_RATE as usize)];
-            let other = &voices[any()][..];
             let delay = chance.between(20.0, 400.0) as usize;
             let gain = 10f32.powf(chance.between(-24.0, -6.0) / 20.0);
             let room = &rooms[chance.between(0.0, rooms.len() as f32) as usize % rooms.len()];

@@ -35,6 +35,14 @@ async fn a_client_secret_opens_realtime_sessions_and_nothing_else() {
     )
     .await;
     refused(json!({ "session": 7 }), "session").await;
+    // A list is no object, though its values might be taken for an object's fields.
+    for list in [
+        json!([null, null]),
+        json!({ "expires_after": ["created_at", 60] }),
+    ] {
+        let reply = app.post(path, &list).await;
+        assert_eq!(reply.status, StatusCode::BAD_REQUEST, "{list}");
+    }
     refused(json!({ "session": { "type": "song" } }), "session").await;
     let body = json!({
         "expires_after": { "anchor": "created_at", "seconds": 60 },

@@ -13,7 +13,7 @@ use axum::{
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -21,7 +21,7 @@ use uuid::Uuid;
 use super::settings::Settings;
 use crate::http::{
     State,
-    audio::{ErrorBody, Refusal},
+    audio::{ErrorBody, Refusal, object},
 };
 
 /// What every such key begins with.
@@ -96,11 +96,14 @@ pub struct SecretRequest {
     #[serde(default)]
     #[schema(value_type = Option<Object>)]
     session: Option<Value>,
+    /// As a map: for a struct, serde would take a list, too.
     #[serde(default)]
-    expires_after: Option<Lifetime>,
+    #[schema(value_type = Option<Lifetime>)]
+    expires_after: Option<Map<String, Value>>,
 }
 
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "describes what is read as a map")]
 pub struct Lifetime {
     /// From its making on.
     #[schema(minimum = 10, maximum = 7200)]
@@ -136,17 +139,18 @@ pub async fn make(
     let request = if body.is_empty() {
         SecretRequest::default()
     } else {
-        serde_json::from_slice(&body).map_err(|error| {
-            Refusal::unreadable(format!("the body is not a request for a key: {error}"))
-        })?
+        object(&body, "a request for a key")?
     };
-    let lives = request.expires_after.and_then(|lives| lives.seconds);
-    let lives = lives.unwrap_or(USUAL);
-    if !LIVES.contains(&lives) {
+    let after = request.expires_after.unwrap_or_default();
+    let lives = match after.get("seconds") {
+        None | Some(Value::Null) => Some(USUAL),
+        Some(seconds) => seconds.as_i64().filter(|seconds| LIVES.contains(seconds)),
+    };
+    let Some(lives) = lives else {
         let (least, most) = (*LIVES.start(), *LIVES.end());
         let message = format!("`expires_after.seconds` is a number from {least} to {most}");
         return Err(Refusal::bad("expires_after.seconds", message));
-    }
+    };
     let mut session = request.session.unwrap_or_else(|| json!({}));
     if !session.is_object() || session.to_string().len() > SESSION {
         let message = format!("`session` is an object of at most {SESSION} bytes");

@@ -144,11 +144,10 @@ fn our_own_voice_known_by_its_sound() {
             "words No I mean",
         ],
         &[
-            "sent to 1836",
             "duck true",
-            "sent to 1964",
+            "sent to 1804",
             "look?",
-            "started 2 at 1908",
+            "started 2 at 1876",
             "duck false",
             "flush",
             "drop Ended",
