@@ -43,6 +43,9 @@ const TWICE: f32 = 11.0;
 const SAME: usize = 12;
 /// The share of the frames compared that a new echo has to explain: a peak by chance explains few.
 const EXPLAINS: f32 = 0.6;
+/// The bands that have to sound (with this share of the power): tones are alike at many delays, voices at one.
+const WIDE: usize = 4;
+const SHARE: f32 = 3e-3;
 /// Comparisons of two loud sounds after which an echo that was not found again is none.
 const FORGOTTEN: u32 = 40;
 /// What a room keeps of a sound's power from one frame to the next.
@@ -298,7 +301,13 @@ impl OwnVoice {
             .iter()
             .filter(|(played, heard)| loud(heard) && explains(*played, path.gains, *heard))
             .count();
-        if (ours as f32) < EXPLAINS * sounding as f32 {
+        let whole: f32 = frames.iter().flat_map(|(_, heard)| heard).sum();
+        let wide = (0..BANDS)
+            .filter(|band| {
+                frames.iter().map(|(_, heard)| heard[*band]).sum::<f32>() > SHARE * whole
+            })
+            .count();
+        if (ours as f32) < EXPLAINS * sounding as f32 || wide < WIDE {
             self.path = None;
             return 0;
         }

@@ -162,6 +162,24 @@ fn somebody_else_is_not_our_echo() {
 }
 
 #[test]
+fn a_tone_is_not_our_echo_though_it_is_like_another() {
+    let tones = |hertz: f32, length: usize, silence: usize| -> Vec<f32> {
+        (0..6 * LISTEN_RATE as usize)
+            .map(|n| {
+                let sounds = n % (length + silence) < length;
+                let angle = TAU * hertz * n as f32 / LISTEN_RATE as f32;
+                if sounds { 0.3 * angle.sin() } else { 0.0 }
+            })
+            .collect()
+    };
+    let said = tones(330.0, 2400, 800);
+    for other in [tones(330.0, 96_000, 0), tones(220.0, 2000, 300)] {
+        let frames = ours(&mut OwnVoice::default(), 0, &said, &mixed(&[&other]));
+        assert_eq!(share(&frames), 0.0);
+    }
+}
+
+#[test]
 fn somebody_who_speaks_into_the_echo_is_heard() {
     let said = voice(6.0, 3);
     let back = returned(&said, 120, -12.0);
