@@ -7,8 +7,9 @@
 use minijinja::{Environment, context, syntax::SyntaxConfig};
 
 use crate::{
+    catalog::Turn,
     domain::{
-        Evidence,
+        Evidence, Offer, Outcome,
         unseen::{is_joiner, is_unseen},
     },
     ports::{Message, Role},
@@ -22,6 +23,10 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("verify", include_str!("../../prompts/verify.j2")),
     ("answer", include_str!("../../prompts/answer.j2")),
     ("condense", include_str!("../../prompts/condense.j2")),
+    ("tools", include_str!("../../prompts/tools.j2")),
+    ("call", include_str!("../../prompts/call.j2")),
+    ("relay", include_str!("../../prompts/relay.j2")),
+    ("outcome", include_str!("../../prompts/outcome.j2")),
 ];
 
 /// Renders prompts.
@@ -93,19 +98,59 @@ impl Prompts {
     /// Asks to rewrite a follow-up question so that it stands alone; the reply is `{"question": …}`.
     pub fn condense(
         &self,
-        turns: &[crate::catalog::Turn],
+        turns: &[Turn],
         question: &str,
     ) -> Result<Vec<Message>, minijinja::Error> {
-        let turns: Vec<_> = turns
-            .iter()
-            .map(|turn| context! { question => defused(&turn.question), answer => defused(&turn.answer) })
-            .collect();
-        let question = defused(question);
+        let (turns, question) = (written(turns), defused(question));
         Ok(vec![self.message(
             Role::User,
             "condense",
             context! { turns, question },
         )?])
+    }
+
+    /// Asks which tool the user's words call for; the reply is as [`Offer::schema`] says. The tools come before
+    /// the words, which the worker keeps.
+    pub fn call(
+        &self,
+        offer: &Offer,
+        turns: &[Turn],
+        words: &str,
+    ) -> Result<Vec<Message>, minijinja::Error> {
+        let tools = offer.tools().iter().map(|tool| {
+            context! {
+                name => tool.name,
+                description => defused(&tool.description),
+                parameters => defused(&tool.parameters.to_string()),
+            }
+        });
+        let tools: Vec<_> = tools.collect();
+        let (turns, words, must) = (written(turns), defused(words), offer.must());
+        Ok(vec![
+            self.message(Role::System, "tools", context! { tools })?,
+            self.message(Role::User, "call", context! { turns, words, must })?,
+        ])
+    }
+
+    /// Asks what came of calls; the reply is `{"answer": …}`.
+    pub fn relay(
+        &self,
+        question: &str,
+        outcomes: &[Outcome],
+    ) -> Result<Vec<Message>, minijinja::Error> {
+        let outcomes = outcomes.iter().map(|outcome| {
+            context! {
+                name => defused(&outcome.call.name),
+                arguments => defused(&outcome.call.arguments),
+                output => defused(&outcome.output),
+            }
+        });
+        let outcomes: Vec<_> = outcomes.collect();
+        let question = defused(question);
+        Ok(vec![
+            self.message(Role::System, "relay", context! {})?,
+            self.message(Role::User, "outcome", context! { question, outcomes })?,
+        ])
     }
 
     fn message(
@@ -122,6 +167,14 @@ impl Prompts {
     }
 }
 
+/// Earlier turns, for a template.
+fn written(turns: &[Turn]) -> Vec<minijinja::Value> {
+    let turn = |turn: &Turn| {
+        context! { question => defused(&turn.question), answer => defused(&turn.answer) }
+    };
+    turns.iter().map(turn).collect()
+}
+
 /// Text from outside, unable to close the block it stands in or to open another.
 ///
 /// - Angle brackets become quotation marks of the same look: tags, and the control tokens of most models,
@@ -131,7 +184,7 @@ impl Prompts {
 /// - What nobody sees is left out, for it may say something that nobody wrote for people to read.
 ///
 /// Quotations are compared by letters and digits, so they are found all the same.
-fn defused(text: &str) -> String {
+pub(super) fn defused(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
     for (at, c) in text.char_indices() {
         match c {
