@@ -115,11 +115,19 @@ impl Shape {
             Self::List(shape) => json!({ "type": "array", "items": shape.schema() }),
             Self::Text => json!({ "type": "string" }),
             // A grammar of numbers knows limits of whole ones only.
-            Self::Number { whole: true, least, most } => {
+            Self::Number {
+                whole: true,
+                least,
+                most,
+            } => {
                 let mut schema = json!({ "type": "integer" });
                 for (name, limit) in [("minimum", least), ("maximum", most)] {
                     if let Some(limit) = limit.filter(|limit| limit.abs() <= EXACT) {
-                        let inward = if name == "minimum" { limit.ceil() } else { limit.floor() };
+                        let inward = if name == "minimum" {
+                            limit.ceil()
+                        } else {
+                            limit.floor()
+                        };
                         schema[name] = json!(inward as i64);
                     }
                 }
@@ -207,11 +215,14 @@ impl Reader<'_> {
             names.is_some_and(|names| names.iter().any(|other| other == name))
         };
         let properties = schema["properties"].as_object();
-        let fields = properties.into_iter().flatten().map(|(name, schema)| Field {
-            name: name.clone(),
-            required: required(name),
-            shape: self.read(schema, depth + 1),
-        });
+        let fields = properties
+            .into_iter()
+            .flatten()
+            .map(|(name, schema)| Field {
+                name: name.clone(),
+                required: required(name),
+                shape: self.read(schema, depth + 1),
+            });
         Shape::Object(fields.collect())
     }
 }
@@ -239,7 +250,11 @@ mod tests {
         for (values, holds) in [(yes, true), (no, false)] {
             for value in values {
                 let limit = matches!(shape, Shape::Number { whole: false, .. });
-                assert!(limit || again.holds(value) == holds, "{} and {value}", shape.schema());
+                assert!(
+                    limit || again.holds(value) == holds,
+                    "{} and {value}",
+                    shape.schema()
+                );
             }
         }
     }

@@ -256,7 +256,11 @@ mod tests {
         let long = Tool::new("long", &"x".repeat(BYTES), Value::Null).unwrap();
         check(vec![long], Choice::Auto, "bytes");
         check(vec![lamp(), lamp()], Choice::Auto, "two tools named");
-        check(vec![lamp()], Choice::Named("tap".to_owned()), "none of the tools");
+        check(
+            vec![lamp()],
+            Choice::Named("tap".to_owned()),
+            "none of the tools",
+        );
         for name in ["", "none", "set lamp", "lampe-für", &"x".repeat(65)] {
             assert!(Tool::new(name, "", Value::Null).is_err(), "{name}");
         }

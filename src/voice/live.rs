@@ -31,7 +31,8 @@ use super::{
 };
 use crate::{
     domain::{
-        Citation, Component, ConversationId, DocumentId, audio::LISTEN_RATE, resample::Resampler,
+        Call as ToolCall, Citation, Component, ConversationId, DocumentId, Offer, Outcome,
+        audio::LISTEN_RATE, resample::Resampler,
     },
     ports::{PortError, VoiceActivity, hearing::FRAME},
 };
@@ -86,6 +87,8 @@ struct Answering {
     citations: Vec<Citation>,
     documents: Vec<DocumentId>,
     degraded: Vec<Component>,
+    /// A tool that is called instead.
+    calls: Option<ToolCall>,
 }
 
 /// A turn that was answered, and what was heard of it: recorded once it cannot change any more.
@@ -116,6 +119,10 @@ pub(super) struct Live {
     filling: Option<(Vec<i16>, u32)>,
     filler: Option<Call>,
     last: Option<Heard>,
+    /// The tools for the next answer alone.
+    offer: Option<Arc<Offer>>,
+    /// What calls have brought and nobody asked to hear of yet.
+    outcomes: Vec<Outcome>,
     said: Vec<(String, String)>,
     sources: Vec<Citation>,
     ducked: bool,
@@ -159,6 +166,8 @@ impl Live {
             filling: None,
             filler: None,
             last: None,
+            offer: None,
+            outcomes: Vec::new(),
             said: Vec::new(),
             sources: Vec::new(),
             ducked: false,
@@ -216,7 +225,14 @@ impl Live {
             Input::Sound(samples) => self.hear(&samples),
             Input::Typed(text) => self.tell(Event::Typed(text)),
             Input::Commit => self.tell(Event::Commit),
-            Input::Respond(question) => self.tell(Event::Respond(question)),
+            Input::Respond { question, offer } => {
+                self.offer = offer;
+                self.tell(Event::Respond(question));
+            }
+            Input::Returned(outcome) => {
+                self.outcomes.push(*outcome);
+                self.tell(Event::Returned);
+            }
             Input::Clear => self.tell(Event::Clear),
             Input::Interrupt => self.tell(Event::Interrupt),
             Input::Truncated { reply, heard } => self.tell(Event::Truncated { reply, heard }),
@@ -393,6 +409,10 @@ impl Live {
                     text,
                     sound: length,
                 }
+            }
+            answering::News::Call(call) => {
+                answering.calls = Some(call);
+                Part::Call
             }
             answering::News::Lacking(error) => {
                 self.lacking(&error);
