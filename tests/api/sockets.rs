@@ -8,6 +8,7 @@ mod limits;
 mod secrets;
 mod settings;
 mod takeover;
+mod tools;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use futures::{SinkExt, StreamExt};
