@@ -101,7 +101,11 @@ impl Prompts {
         turns: &[Turn],
         question: &str,
     ) -> Result<Vec<Message>, minijinja::Error> {
-        let (turns, question) = (written(turns), defused(question));
+        let turns: Vec<_> = turns
+            .iter()
+            .map(|turn| context! { question => defused(&turn.question), answer => defused(&turn.answer) })
+            .collect();
+        let question = defused(question);
         Ok(vec![self.message(
             Role::User,
             "condense",
@@ -109,12 +113,12 @@ impl Prompts {
         )?])
     }
 
-    /// Asks which tool the user's words call for; the reply is as [`Offer::schema`] says. The tools come before
-    /// the words, which the worker keeps.
+    /// Asks which tool the user's words call for, after those of `earlier` turns; the reply is as
+    /// [`Offer::schema`] says. The tools come first, which the worker keeps.
     pub fn call(
         &self,
         offer: &Offer,
-        turns: &[Turn],
+        earlier: &[Turn],
         words: &str,
     ) -> Result<Vec<Message>, minijinja::Error> {
         let tools = offer.tools().iter().map(|tool| {
@@ -125,10 +129,13 @@ impl Prompts {
             }
         });
         let tools: Vec<_> = tools.collect();
-        let (turns, words, must) = (written(turns), defused(words), offer.must());
+        // Answers may quote documents, which are to have no say in what is called.
+        let earlier = earlier.iter().map(|turn| defused(&turn.question));
+        let earlier: Vec<_> = earlier.collect();
+        let (words, must) = (defused(words), offer.must());
         Ok(vec![
             self.message(Role::System, "tools", context! { tools })?,
-            self.message(Role::User, "call", context! { turns, words, must })?,
+            self.message(Role::User, "call", context! { earlier, words, must })?,
         ])
     }
 
@@ -165,14 +172,6 @@ impl Prompts {
             content: content.trim().to_owned(),
         })
     }
-}
-
-/// Earlier turns, for a template.
-fn written(turns: &[Turn]) -> Vec<minijinja::Value> {
-    let turn = |turn: &Turn| {
-        context! { question => defused(&turn.question), answer => defused(&turn.answer) }
-    };
-    turns.iter().map(turn).collect()
 }
 
 /// Text from outside, unable to close the block it stands in or to open another.

@@ -20,15 +20,35 @@ use crate::{
 
 /// Tokens of a decision at most: longer arguments are none.
 const CALL_TOKENS: u32 = 256;
-/// Turns of the conversation that the decision sees ("turn it off again"), and characters of their answers.
+/// Turns of the conversation whose words the decision sees ("turn it off again").
 const TURNS: usize = 2;
-const ANSWER_CHARS: usize = 200;
 /// Characters of what calls have brought that the model reads, all of them together.
 const OUTPUT_CHARS: usize = 4000;
 /// Characters of it that are said where there is no model.
 const PLAIN_CHARS: usize = 300;
 
 impl Answerer {
+    /// Has the model read the tools before anybody speaks: that takes longer than a decision, and it keeps what
+    /// it has read. Nothing depends on it.
+    pub async fn prepare(&self, offer: &Offer) {
+        let (Some(model), Ok(messages)) = (&self.parts.model, self.prompts.call(offer, &[], ""))
+        else {
+            return;
+        };
+        let request = ChatRequest {
+            messages,
+            format: None,
+            max_tokens: 1,
+            temperature: 0.0,
+            seed: Some(0),
+            stop: Vec::new(),
+            logprobs: false,
+        };
+        if let Err(error) = read(model.as_ref(), request, &mut Usage::default()).await {
+            debug!(%error, "the tools were not read");
+        }
+    }
+
     /// The call that somebody's words ask for; `None` where they ask for none, and where the model is missing or
     /// makes no sense: then they are answered as if there were no tools.
     pub async fn call(
@@ -40,14 +60,11 @@ impl Answerer {
         let model = self.parts.model.as_ref()?;
         let decided = async {
             let catalog = &self.parts.catalog;
-            let mut turns = catalog
+            let earlier = catalog
                 .call(move |catalog| catalog.turns(conversation, TURNS))
                 .await?;
-            for turn in &mut turns {
-                turn.answer = turn.answer.chars().take(ANSWER_CHARS).collect();
-            }
             let request = ChatRequest {
-                messages: self.prompts.call(offer, &turns, words)?,
+                messages: self.prompts.call(offer, &earlier, words)?,
                 format: Some(offer.schema()),
                 max_tokens: CALL_TOKENS,
                 temperature: 0.0,

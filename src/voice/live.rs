@@ -118,6 +118,8 @@ pub(super) struct Live {
     answers: HashMap<ReplyId, Answering>,
     filling: Option<(Vec<i16>, u32)>,
     filler: Option<Call>,
+    /// Has the tools read before they are needed.
+    reader: Option<Call>,
     last: Option<Heard>,
     /// The tools for the next answer alone.
     offer: Option<Arc<Offer>>,
@@ -165,6 +167,7 @@ impl Live {
             answers: HashMap::new(),
             filling: None,
             filler: None,
+            reader: None,
             last: None,
             offer: None,
             outcomes: Vec::new(),
@@ -186,6 +189,7 @@ impl Live {
         let (news, mut told) = mpsc::channel(NEWS);
         self.news = news;
         self.prepare_filling();
+        self.prepare_tools();
         let stop = self.engine.parts.cancel.clone();
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -247,12 +251,16 @@ impl Live {
                 }
                 let aloud = options.aloud && !self.engine.voices().is_empty();
                 let tuning = self.options.tuning;
+                let other_tools = options.offer != self.options.offer;
                 self.options = Options {
                     tuning,
                     aloud,
                     ..*options
                 };
                 self.prepare_filling();
+                if other_tools {
+                    self.prepare_tools();
+                }
             }
             Input::TakeOver(operator) => {
                 let so_far = Output::SoFar {

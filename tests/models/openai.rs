@@ -6,6 +6,7 @@
 use std::{
     path::{Path, PathBuf},
     process::Command,
+    sync::{Mutex, PoisonError},
 };
 
 use tempfile::TempDir;
@@ -38,6 +39,9 @@ fn folder(name: &str) -> PathBuf {
 
 /// A Python that has the client, or why there is none.
 fn python() -> Result<PathBuf, String> {
+    // Tests run beside each other, and it is installed once.
+    static INSTALLING: Mutex<()> = Mutex::new(());
+    let _one = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
     let folder = folder("openai-client");
     let python = folder.join("bin/python");
     if run(Command::new(&python).args(["-c", "import openai, websockets"])).is_ok() {

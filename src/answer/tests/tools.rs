@@ -81,7 +81,7 @@ async fn the_tools_come_before_the_words() {
     let requests = world.model.requests();
     assert_eq!(requests[0].messages[0], requests[1].messages[0]);
     let words = &requests[0].messages[1].content;
-    let expected = "User, before: Lamp on.\nAnswered: It is on.\nUser: And off again.";
+    let expected = "User, before: Lamp on.\nUser: And off again.";
     assert_eq!(words, expected);
 }
 

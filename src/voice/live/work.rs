@@ -138,6 +138,15 @@ impl Live {
         }));
     }
 
+    pub(super) fn prepare_tools(&mut self) {
+        let (answerer, offer) = (
+            Arc::clone(&self.engine.parts.answerer),
+            Arc::clone(&self.options.offer),
+        );
+        self.reader =
+            (!offer.is_empty()).then(|| self.spawn(async move { answerer.prepare(&offer).await }));
+    }
+
     pub(super) fn fill_time(&mut self, reply: ReplyId) {
         if let (Some((sound, rate)), Some(answering)) =
             (&self.filling, self.answers.get_mut(&reply))

@@ -158,7 +158,7 @@ async fn a_call_is_passed_on_and_what_it_brought_is_said() {
     client.respond(json!({})).await;
     let asked = decisions(&app).pop().unwrap();
     let asked = &asked.messages.last().unwrap().content;
-    let before = format!("User, before: {LAMP}\nAnswered: The lamp in the kitchen is on.");
+    let before = format!("User, before: {LAMP}\nUser: And turn the lamp off again.");
     assert!(asked.contains(&before), "{asked}");
 }
 
