@@ -1,5 +1,7 @@
 //! Tools of a client: which one the user's words call for, and saying what a call has brought. None is run here.
 
+use std::sync::Arc;
+
 use async_stream::try_stream;
 use futures::{Stream, StreamExt};
 use serde_json::Value;
@@ -15,11 +17,15 @@ use super::{
 };
 use crate::{
     domain::{Call, Component, ConversationId, Offer, Outcome, Usage},
-    ports::ChatRequest,
+    ports::{ChatEvent, ChatRequest, LanguageModel, PortError},
 };
 
 /// Tokens of a decision at most: longer arguments are none.
 const CALL_TOKENS: u32 = 256;
+/// A tool is called when the model begins its name with this probability; a question with a word in common often
+/// makes it begin one. Of 19 questions for documents and 10 for tools, as qwen2.5-coder-1.5b decides them, one of each
+/// is taken wrongly at this bound, and eight and one without it.
+const SURE: f32 = 0.94;
 /// Turns of the conversation whose words the decision sees ("turn it off again").
 const TURNS: usize = 2;
 /// Characters of what calls have brought that the model reads, all of them together.
@@ -70,10 +76,10 @@ impl Answerer {
                 temperature: 0.0,
                 seed: Some(0),
                 stop: Vec::new(),
-                logprobs: false,
+                logprobs: true,
             };
-            let reply = read(model.as_ref(), request, &mut Usage::default()).await?;
-            Ok::<_, AnswerError>(offer.call(&reply.text))
+            let decision = decision(model.as_ref(), request, offer.must()).await?;
+            Ok::<_, AnswerError>(decision.and_then(|decision| offer.call(&decision)))
         };
         match decided.await {
             Ok(call) => call,
@@ -85,9 +91,48 @@ impl Answerer {
     }
 }
 
+/// The model's decision; `None` as soon as it is plain that it is not sure of a tool, unless one `must` be chosen.
+async fn decision(
+    model: &dyn LanguageModel,
+    request: ChatRequest,
+    must: bool,
+) -> Result<Option<String>, PortError> {
+    let mut events = model.chat(request).await?;
+    let (mut text, mut seen, mut named) = (String::new(), String::new(), must);
+    while let Some(event) = events.next().await {
+        let ChatEvent::Delta {
+            text: piece,
+            logprobs,
+        } = event?
+        else {
+            continue;
+        };
+        text.push_str(&piece);
+        for token in logprobs {
+            seen.push_str(&token.token);
+            if !named && names_one(&seen) {
+                named = true;
+                if token.logprob.exp() < SURE {
+                    return Ok(None);
+                }
+            }
+        }
+    }
+    Ok(Some(text))
+}
+
+/// Whether the beginning of a decision holds the beginning of a name.
+fn names_one(beginning: &str) -> bool {
+    let name = beginning
+        .split_once("\"tool\"")
+        .and_then(|(_, rest)| rest.trim_start().strip_prefix(':'))
+        .and_then(|rest| rest.trim_start().strip_prefix('"'));
+    name.is_some_and(|name| !name.is_empty())
+}
+
 /// What calls have brought, in the model's words as far as they keep to it, else in its own.
 pub(super) fn relay(
-    answerer: std::sync::Arc<Answerer>,
+    answerer: Arc<Answerer>,
     question: String,
     mut outcomes: Vec<Outcome>,
     conversation: ConversationId,

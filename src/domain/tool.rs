@@ -111,7 +111,7 @@ impl Offer {
         let bytes = tools.iter().map(|tool| {
             tool.name.len() + tool.description.len() + tool.parameters.to_string().len()
         });
-        let bytes = bytes.sum();
+        let bytes: usize = bytes.sum();
         if bytes > BYTES {
             return Err(BadTools::TooLong(bytes));
         }

@@ -177,7 +177,7 @@ impl TestApp {
                     true => r#"{"tool": "set_lamp", "arguments": {"room": "kitchen", "on": true}}"#,
                     false => r#"{"tool": "none"}"#,
                 };
-                return Script::new().token(decision, -0.1);
+                return Script::text(decision);
             }
             if asked.contains("<result>") {
                 return Script::text(r#"{"answer": "The lamp in the kitchen is on."}"#);

@@ -55,6 +55,14 @@ async fn a_tool_is_chosen_or_none() {
     };
     check(Script::text(ON), Some(r#"{"room":"kitchen"}"#)).await;
     check(Script::text(r#"{"tool":"none"}"#), None).await;
+    let sure = |logprob| {
+        Script::new()
+            .token(r#"{"tool": ""#, -3.0)
+            .token("set", logprob)
+            .token(r#"_lamp", "arguments": {"room": "kitchen"}}"#, -3.0)
+    };
+    check(sure(-0.01), Some(r#"{"room":"kitchen"}"#)).await;
+    check(sure(-0.2), None).await;
     check(Script::text(r#"{"tool":"set_lamp","arguments":{}}"#), None).await;
     check(Script::text(&ON[..30]), None).await;
     check(Script::text(ON).fail(Trouble::Unavailable), None).await;
@@ -63,6 +71,20 @@ async fn a_tool_is_chosen_or_none() {
         None,
     )
     .await;
+}
+
+#[tokio::test]
+async fn where_one_has_to_be_chosen_the_likeliest_is() {
+    let world = World::new().await;
+    world.model.push(Script::new().token(ON, -2.0));
+    let tools = offer().tools().to_vec();
+    let offer = Offer::new(tools, &Choice::Required).unwrap();
+    let conversation = ConversationId::new();
+    let call = world.answerer.call(&offer, "Hm?", conversation).await;
+    assert!(call.is_some());
+    let request = world.model.requests().pop().unwrap();
+    let asked = "User: Hm?\nOne of the tools has to be chosen.";
+    assert_eq!(request.messages[1].content, asked);
 }
 
 #[tokio::test]
