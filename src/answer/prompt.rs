@@ -123,7 +123,7 @@ impl Prompts {
     ) -> Result<Vec<Message>, minijinja::Error> {
         let tools = offer.tools().iter().map(|tool| {
             context! {
-                name => tool.name,
+                name => tool.name.as_str(),
                 description => defused(&tool.description),
                 parameters => defused(&tool.parameters.to_string()),
             }

@@ -164,7 +164,7 @@ impl Client {
                 .clone()
                 .or_else(|| self.engine.voice_of(profile)),
             // This protocol has no tools.
-            offer: Arc::default(),
+            offer: std::sync::Arc::default(),
             language,
             speed,
         })
