@@ -9,6 +9,7 @@ use tracing::debug;
 
 use super::{
     AnswerError, AnswerEvent, Answerer,
+    condense::points_back,
     generate::Course,
     prompt::defused,
     reply::{object_of, read},
@@ -16,6 +17,7 @@ use super::{
     write::{Written, held_to},
 };
 use crate::{
+    catalog::Catalog,
     domain::{Call, Component, ConversationId, Offer, Outcome, Usage},
     ports::{ChatEvent, ChatRequest, LanguageModel, PortError},
 };
@@ -66,9 +68,14 @@ impl Answerer {
         let model = self.parts.model.as_ref()?;
         let decided = async {
             let catalog = &self.parts.catalog;
-            let earlier = catalog
-                .call(move |catalog| catalog.turns(conversation, TURNS))
-                .await?;
+            // What stands alone is decided alone: other words beside it make the model less sure.
+            let earlier = match points_back(words) {
+                true => {
+                    let turns = move |catalog: &Catalog| catalog.turns(conversation, TURNS);
+                    catalog.call(turns).await?
+                }
+                false => Vec::new(),
+            };
             let request = ChatRequest {
                 messages: self.prompts.call(offer, &earlier, words)?,
                 format: Some(offer.schema()),

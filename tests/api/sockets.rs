@@ -24,7 +24,7 @@ use tokio_tungstenite::{
     tungstenite::{Error, Message, client::IntoClientRequest, http::StatusCode},
 };
 
-use crate::app::{LEASE, QUOTE, SAID, Settings, TestApp};
+use crate::app::{LEASE, QUESTION, QUOTE, SAID, Settings, TestApp};
 
 /// A client of either protocol.
 pub struct Client {

@@ -105,6 +105,8 @@ async fn the_tools_come_before_the_words() {
     let words = &requests[0].messages[1].content;
     let expected = "User, before: Lamp on.\nUser: And off again.";
     assert_eq!(words, expected);
+    // What stands alone is decided alone.
+    assert_eq!(requests[1].messages[1].content, "User: When is rent due?");
 }
 
 #[tokio::test]

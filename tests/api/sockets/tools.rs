@@ -167,8 +167,10 @@ async fn what_is_said_calls_as_well() {
     let app = with_lease(Settings::default()).await;
     let mut client = with_lamp(&app, json!({})).await;
     let words = || ScriptedTranscriber::said(LAMP, &Utterance::new(vec![0.0; 16_000]));
-    app.transcriber.push(words());
-    app.transcriber.push(words());
+    // Looks at what is being said, and the whole of it.
+    for _ in 0..8 {
+        app.transcriber.push(words());
+    }
     client.speak(900).await;
     client.hush(900).await;
     let done = client.until("response.done").await;
@@ -231,7 +233,7 @@ async fn without_a_model_it_is_as_if_there_were_no_tools() {
     let response = client.respond(json!({})).await;
     let call = response["output"][0]["call_id"].clone();
     app.model.trouble(Trouble::Unavailable);
-    client.write(SAID).await;
+    client.write(QUESTION).await;
     let response = client.respond(json!({})).await;
     assert_eq!(response["status"], "completed");
     let said = response["output"][0]["content"][0]["text"].to_string();
