@@ -10,7 +10,8 @@
 //!                    └───────────────────────interrupted───────────────────────────┘
 //! ```
 //!
-//! While somebody else speaks for us (a handoff) turns are written down and not answered.
+//! While somebody else speaks for us (a handoff) turns are written down and not answered. Where a tool is called
+//! instead of an answer there is nothing to be heard: the answer is over with its call.
 
 mod event;
 mod listen;
