@@ -25,6 +25,7 @@ mod reply;
 mod retrieve;
 #[cfg(test)]
 mod tests;
+mod tools;
 mod write;
 
 use std::{pin::Pin, sync::Arc, time::Duration};
@@ -39,7 +40,8 @@ use crate::{
     catalog::{Catalog, CatalogError},
     config::AnswerConfig,
     domain::{
-        Answer, Citation, Collection, Component, ConversationId, DocumentId, Evidence, Question,
+        Answer, Citation, Collection, Component, ConversationId, DocumentId, Evidence, Outcome,
+        Question,
     },
     ports::{Index, LanguageModel, PortError},
 };
@@ -187,14 +189,37 @@ impl Answerer {
         .await;
     }
 
+    /// Says what calls of tools have brought, out of nothing but that: there is no evidence and no citation. Like
+    /// an answer aloud it is not recorded. `question`: what was asked, as far as anybody knows.
+    pub fn relay(
+        self: &Arc<Self>,
+        question: String,
+        outcomes: Vec<Outcome>,
+        conversation: ConversationId,
+    ) -> AnswerStream {
+        self.until_stopped(tools::relay(
+            Arc::clone(self),
+            question,
+            outcomes,
+            conversation,
+        ))
+    }
+
     fn stream(self: &Arc<Self>, ask: Ask, manner: generate::Manner) -> AnswerStream {
+        self.until_stopped(generate::stream(Arc::clone(self), ask, manner))
+    }
+
+    fn until_stopped(
+        &self,
+        events: impl Stream<Item = Result<AnswerEvent, AnswerError>> + Send + 'static,
+    ) -> AnswerStream {
         let stopping = self.parts.cancel.clone();
         // For a collector of traces: how it went, nothing that was said.
         let span = tracing::info_span!(
             target: "griot::trace", "answer",
             supported = Empty, degraded = Empty, citations = Empty, otel.error = Empty,
         );
-        let mut events = Box::pin(generate::stream(Arc::clone(self), ask, manner));
+        let mut events = Box::pin(events);
         Box::pin(try_stream! {
             loop {
                 let event = tokio::select! {

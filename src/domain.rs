@@ -16,7 +16,9 @@ pub mod mel;
 pub mod profile;
 pub mod question;
 pub mod resample;
+pub mod shape;
 pub mod spread;
+pub mod tool;
 pub mod unseen;
 pub mod watch;
 
@@ -34,4 +36,6 @@ pub use ids::{AnswerId, Collection, ConversationId, DocumentId, IncidentId, Watc
 pub use incident::{Incident, IncidentEvent, IncidentEventKind};
 pub use profile::{InvalidProfile, Profile, UserId};
 pub use question::Question;
+pub use shape::Shape;
+pub use tool::{BadTools, Call, Choice, Offer, Outcome, Tool};
 pub use watch::{Content, Deleted, FileStamp, Watch, WatchRules};

@@ -86,7 +86,7 @@ impl Answerer {
 
 /// Whether a question leans on what was said before: it has a pointing word, begins by going on
 /// ("And …", "What about …"), or has hardly a word of its own.
-fn points_back(question: &str) -> bool {
+pub(super) fn points_back(question: &str) -> bool {
     let lower = question.to_lowercase();
     let words: Vec<&str> = lower
         .split(|c: char| !c.is_alphanumeric())

@@ -52,7 +52,7 @@ pub(super) struct Course {
     retrieve_ms: u64,
     first_token_ms: Option<u64>,
     /// The model that wrote, once it has.
-    model: Option<String>,
+    pub model: Option<String>,
     /// The estimated probability that the documents support an answer.
     support: Option<f32>,
 }
@@ -78,7 +78,7 @@ pub(super) fn stream(
     manner: Manner,
 ) -> impl Stream<Item = Result<AnswerEvent, AnswerError>> + Send {
     try_stream! {
-        let mut course = Course::begin(&ask);
+        let mut course = Course::begin(ask.conversation);
         let question = answerer.standalone(&ask, &mut course.degraded, &mut course.usage).await?;
         let top_k = answerer.top_k(ask.top_k);
         let retrieved = answerer
@@ -158,7 +158,7 @@ pub(super) fn stream(
             text = NOT_IN_DOCUMENTS.to_owned();
             yield AnswerEvent::Delta(course.first(text.clone()));
         }
-        let answer = course.finish(&ask, text, supported, citations, evidence);
+        let answer = course.finish(ask.question.as_str(), text, supported, citations, evidence);
         if manner == Manner::Written {
             answerer.remember(&answer);
         }
@@ -295,10 +295,10 @@ pub(super) async fn record(
 }
 
 impl Course {
-    fn begin(ask: &Ask) -> Self {
+    pub fn begin(conversation: Option<ConversationId>) -> Self {
         Self {
             began: Instant::now(),
-            conversation: ask.conversation.unwrap_or_else(ConversationId::new),
+            conversation: conversation.unwrap_or_else(ConversationId::new),
             degraded: Vec::new(),
             usage: Usage::default(),
             retrieve_ms: 0,
@@ -322,15 +322,15 @@ impl Course {
     }
 
     /// Marks the time of the first piece of the answer.
-    fn first(&mut self, text: String) -> String {
+    pub fn first(&mut self, text: String) -> String {
         self.first_token_ms
             .get_or_insert(millis(self.began.elapsed()));
         text
     }
 
-    fn finish(
+    pub fn finish(
         self,
-        ask: &Ask,
+        question: &str,
         answer: String,
         supported: bool,
         citations: Vec<Citation>,
@@ -339,7 +339,7 @@ impl Course {
         let total = millis(self.began.elapsed());
         Answer {
             id: AnswerId::new(),
-            question: ask.question.as_str().to_owned(),
+            question: question.to_owned(),
             answer,
             supported,
             support: self.support,

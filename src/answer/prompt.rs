@@ -7,8 +7,9 @@
 use minijinja::{Environment, context, syntax::SyntaxConfig};
 
 use crate::{
+    catalog::Turn,
     domain::{
-        Evidence,
+        Evidence, Offer, Outcome,
         unseen::{is_joiner, is_unseen},
     },
     ports::{Message, Role},
@@ -22,6 +23,10 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("verify", include_str!("../../prompts/verify.j2")),
     ("answer", include_str!("../../prompts/answer.j2")),
     ("condense", include_str!("../../prompts/condense.j2")),
+    ("tools", include_str!("../../prompts/tools.j2")),
+    ("call", include_str!("../../prompts/call.j2")),
+    ("relay", include_str!("../../prompts/relay.j2")),
+    ("outcome", include_str!("../../prompts/outcome.j2")),
 ];
 
 /// Renders prompts.
@@ -93,7 +98,7 @@ impl Prompts {
     /// Asks to rewrite a follow-up question so that it stands alone; the reply is `{"question": …}`.
     pub fn condense(
         &self,
-        turns: &[crate::catalog::Turn],
+        turns: &[Turn],
         question: &str,
     ) -> Result<Vec<Message>, minijinja::Error> {
         let turns: Vec<_> = turns
@@ -106,6 +111,53 @@ impl Prompts {
             "condense",
             context! { turns, question },
         )?])
+    }
+
+    /// Asks which tool the user's words call for, after those of `earlier` turns; the reply is as
+    /// [`Offer::schema`] says. The tools come first, which the worker keeps.
+    pub fn call(
+        &self,
+        offer: &Offer,
+        earlier: &[Turn],
+        words: &str,
+    ) -> Result<Vec<Message>, minijinja::Error> {
+        let tools = offer.tools().iter().map(|tool| {
+            context! {
+                name => tool.name.as_str(),
+                description => defused(&tool.description),
+                parameters => defused(&tool.parameters.to_string()),
+            }
+        });
+        let tools: Vec<_> = tools.collect();
+        // Answers may quote documents, which are to have no say in what is called.
+        let earlier = earlier.iter().map(|turn| defused(&turn.question));
+        let earlier: Vec<_> = earlier.collect();
+        let (words, must) = (defused(words), offer.must());
+        Ok(vec![
+            self.message(Role::System, "tools", context! { tools })?,
+            self.message(Role::User, "call", context! { earlier, words, must })?,
+        ])
+    }
+
+    /// Asks what came of calls; the reply is `{"answer": …}`.
+    pub fn relay(
+        &self,
+        question: &str,
+        outcomes: &[Outcome],
+    ) -> Result<Vec<Message>, minijinja::Error> {
+        let outcomes = outcomes.iter().map(|outcome| {
+            context! {
+                name => defused(&outcome.call.name),
+                arguments => defused(&outcome.call.arguments),
+                output => defused(&outcome.output),
+            }
+        });
+        let outcomes: Vec<_> = outcomes.collect();
+        let question = defused(question);
+        Ok(vec![
+            self.message(Role::System, "relay", context! {})?,
+            self.message(Role::User, "outcome", context! { question, outcomes })?,
+        ])
     }
 
     fn message(
@@ -131,7 +183,7 @@ impl Prompts {
 /// - What nobody sees is left out, for it may say something that nobody wrote for people to read.
 ///
 /// Quotations are compared by letters and digits, so they are found all the same.
-fn defused(text: &str) -> String {
+pub(super) fn defused(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
     for (at, c) in text.char_indices() {
         match c {

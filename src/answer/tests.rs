@@ -1,6 +1,7 @@
 //! Whole answers, with fakes behind the ports and a real catalog in a temporary folder.
 
 mod levels;
+mod tools;
 
 use std::sync::Arc;
 

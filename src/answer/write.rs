@@ -1,6 +1,6 @@
 //! The answer in the model's words, held to what the evidence says.
 
-use async_stream::try_stream;
+use async_stream::{stream, try_stream};
 use futures::{Stream, StreamExt};
 
 use super::{
@@ -35,61 +35,86 @@ pub(super) fn answer_text<'a>(
             stop: Vec::new(),
             logprobs: false,
         };
-        let mut decoded = JsonText::of("answer");
         let allowed = words::Vocabulary::of(evidence.iter().map(|item| item.text.as_str()).chain([question]));
-        let mut written = String::new();
-        let mut pending = String::new();
-        let mut strayed = false;
-        match model.chat(request).await {
-            Ok(mut reply) => {
-                while let Some(event) = reply.next().await {
-                    match event {
-                        Ok(ChatEvent::Delta { text, .. }) => pending.push_str(&decoded.feed(&text)),
-                        Ok(ChatEvent::Done { prompt_tokens, completion_tokens, .. }) => {
-                            course.usage.prompt_tokens += prompt_tokens;
-                            course.usage.completion_tokens += completion_tokens;
-                        }
-                        Err(error) => {
-                            note(&mut course.degraded, &error);
-                            strayed = true;
-                            break;
-                        }
-                    }
-                    // Whole words only: a name or a number is judged when it is complete.
-                    let Some(end) = pending.rfind(char::is_whitespace) else { continue };
-                    let ready: String = pending.drain(..end).collect();
-                    if !allowed.permits(&ready, written.is_empty()) {
-                        strayed = true;
-                        break;
-                    }
-                    if !ready.trim().is_empty() || !written.is_empty() {
-                        let ready = if written.is_empty() { ready.trim_start().to_owned() } else { ready };
-                        written.push_str(&ready);
-                        yield ready;
-                    }
-                }
-                let rest = pending.trim_end();
-                if !strayed && !rest.is_empty() {
-                    if allowed.permits(rest, written.is_empty()) {
-                        let rest = if written.is_empty() { rest.trim_start() } else { rest };
-                        written.push_str(rest);
-                        yield rest.to_owned();
-                    } else {
-                        strayed = true;
-                    }
-                }
-            }
-            Err(error) => {
-                note(&mut course.degraded, &error);
-                strayed = true;
-            }
+        let mut end = Written::default();
+        let mut deltas = Box::pin(held_to(&allowed, model, request, course, &mut end));
+        while let Some(delta) = deltas.next().await {
+            yield delta;
         }
-        if written.is_empty() {
+        drop(deltas);
+        if !end.begun {
             yield format!("“{}” [{}]", citation.quote, citation.n);
-        } else if strayed {
+        } else if end.strayed {
             yield format!(" … In the document's words: “{}” [{}]", citation.quote, citation.n);
         } else {
             yield format!(" [{}]", citation.n);
+        }
+    }
+}
+
+/// How the model's words ended.
+#[derive(Debug, Default)]
+pub(super) struct Written {
+    /// There were some.
+    pub begun: bool,
+    /// The model broke off or used a name or a number of its own: what it wrote is not to be left alone.
+    pub strayed: bool,
+}
+
+/// The model's words as they come, as long as every name and number in them is allowed.
+pub(super) fn held_to<'a>(
+    allowed: &'a words::Vocabulary,
+    model: &'a dyn LanguageModel,
+    request: ChatRequest,
+    course: &'a mut Course,
+    end: &'a mut Written,
+) -> impl Stream<Item = String> + Send + 'a {
+    stream! {
+        let mut decoded = JsonText::of("answer");
+        let mut pending = String::new();
+        let mut reply = match model.chat(request).await {
+            Ok(reply) => reply,
+            Err(error) => {
+                note(&mut course.degraded, &error);
+                end.strayed = true;
+                return;
+            }
+        };
+        while let Some(event) = reply.next().await {
+            match event {
+                Ok(ChatEvent::Delta { text, .. }) => pending.push_str(&decoded.feed(&text)),
+                Ok(ChatEvent::Done { prompt_tokens, completion_tokens, .. }) => {
+                    course.usage.prompt_tokens += prompt_tokens;
+                    course.usage.completion_tokens += completion_tokens;
+                }
+                Err(error) => {
+                    note(&mut course.degraded, &error);
+                    end.strayed = true;
+                    return;
+                }
+            }
+            // Whole words only: a name or a number is judged when it is complete.
+            let Some(at) = pending.rfind(char::is_whitespace) else { continue };
+            let ready: String = pending.drain(..at).collect();
+            if !allowed.permits(&ready, !end.begun) {
+                end.strayed = true;
+                return;
+            }
+            if !ready.trim().is_empty() || end.begun {
+                let ready = if end.begun { ready } else { ready.trim_start().to_owned() };
+                end.begun = true;
+                yield ready;
+            }
+        }
+        let rest = pending.trim_end();
+        if !rest.is_empty() {
+            if allowed.permits(rest, !end.begun) {
+                let rest = if end.begun { rest } else { rest.trim_start() };
+                end.begun = true;
+                yield rest.to_owned();
+            } else {
+                end.strayed = true;
+            }
         }
     }
 }

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     admission::Admission,
     answer::Answerer,
-    domain::{Collection, Component, ConversationId, Profile},
+    domain::{Collection, Component, ConversationId, Offer, Profile},
     ports::{Engines, Voice},
 };
 
@@ -71,6 +71,8 @@ pub struct Options {
     /// As [`Engine::language`] gives it; `None`: found out.
     pub language: Option<String>,
     pub speed: f32,
+    /// The client's tools, one of which may be called instead of an answer.
+    pub offer: Arc<Offer>,
 }
 
 impl Default for Options {
@@ -85,6 +87,7 @@ impl Default for Options {
             voice: None,
             language: None,
             speed: 1.0,
+            offer: Arc::default(),
         }
     }
 }

@@ -31,7 +31,8 @@ use super::{
 };
 use crate::{
     domain::{
-        Citation, Component, ConversationId, DocumentId, audio::LISTEN_RATE, resample::Resampler,
+        Call as ToolCall, Citation, Component, ConversationId, DocumentId, Offer, Outcome,
+        audio::LISTEN_RATE, resample::Resampler,
     },
     ports::{PortError, VoiceActivity, hearing::FRAME},
 };
@@ -86,6 +87,8 @@ struct Answering {
     citations: Vec<Citation>,
     documents: Vec<DocumentId>,
     degraded: Vec<Component>,
+    /// A tool that is called instead.
+    calls: Option<ToolCall>,
 }
 
 /// A turn that was answered, and what was heard of it: recorded once it cannot change any more.
@@ -115,7 +118,13 @@ pub(super) struct Live {
     answers: HashMap<ReplyId, Answering>,
     filling: Option<(Vec<i16>, u32)>,
     filler: Option<Call>,
+    /// Has the tools read before they are needed.
+    reader: Option<Call>,
     last: Option<Heard>,
+    /// The tools for the next answer alone.
+    offer: Option<Arc<Offer>>,
+    /// What calls have brought and nobody asked to hear of yet.
+    outcomes: Vec<Outcome>,
     said: Vec<(String, String)>,
     sources: Vec<Citation>,
     ducked: bool,
@@ -158,7 +167,10 @@ impl Live {
             answers: HashMap::new(),
             filling: None,
             filler: None,
+            reader: None,
             last: None,
+            offer: None,
+            outcomes: Vec::new(),
             said: Vec::new(),
             sources: Vec::new(),
             ducked: false,
@@ -177,6 +189,7 @@ impl Live {
         let (news, mut told) = mpsc::channel(NEWS);
         self.news = news;
         self.prepare_filling();
+        self.prepare_tools();
         let stop = self.engine.parts.cancel.clone();
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -216,7 +229,14 @@ impl Live {
             Input::Sound(samples) => self.hear(&samples),
             Input::Typed(text) => self.tell(Event::Typed(text)),
             Input::Commit => self.tell(Event::Commit),
-            Input::Respond(question) => self.tell(Event::Respond(question)),
+            Input::Respond { question, offer } => {
+                self.offer = offer;
+                self.tell(Event::Respond(question));
+            }
+            Input::Returned(outcome) => {
+                self.outcomes.push(*outcome);
+                self.tell(Event::Returned);
+            }
             Input::Clear => self.tell(Event::Clear),
             Input::Interrupt => self.tell(Event::Interrupt),
             Input::Truncated { reply, heard } => self.tell(Event::Truncated { reply, heard }),
@@ -231,12 +251,16 @@ impl Live {
                 }
                 let aloud = options.aloud && !self.engine.voices().is_empty();
                 let tuning = self.options.tuning;
+                let other_tools = options.offer != self.options.offer;
                 self.options = Options {
                     tuning,
                     aloud,
                     ..*options
                 };
                 self.prepare_filling();
+                if other_tools {
+                    self.prepare_tools();
+                }
             }
             Input::TakeOver(operator) => {
                 let so_far = Output::SoFar {
@@ -393,6 +417,10 @@ impl Live {
                     text,
                     sound: length,
                 }
+            }
+            answering::News::Call(call) => {
+                answering.calls = Some(call);
+                Part::Call
             }
             answering::News::Lacking(error) => {
                 self.lacking(&error);

@@ -10,11 +10,13 @@
 //!                    └───────────────────────interrupted───────────────────────────┘
 //! ```
 //!
-//! While somebody else speaks for us (a handoff) turns are written down and not answered.
+//! While somebody else speaks for us (a handoff) turns are written down and not answered. Where a tool is called
+//! instead of an answer there is nothing to be heard: the answer is over with its call.
 
 mod event;
 mod listen;
 mod reply;
+mod requests;
 #[cfg(test)]
 mod search;
 mod speak;
@@ -71,6 +73,8 @@ pub struct Session {
     buffered: Option<Utterance>,
     /// Turns that nobody asked to be answered yet.
     unanswered: Vec<String>,
+    /// Calls have brought something that nobody asked to hear of yet.
+    returned: bool,
     /// The last answer, for corrections of what was heard of it.
     last: Option<Reply>,
     /// What it said at its end, and when that was.
@@ -104,6 +108,7 @@ impl Session {
             echo: EchoFloor::default(),
             buffered: None,
             unanswered: Vec::new(),
+            returned: false,
             last: None,
             last_said: (String::new(), 0),
             asked_back: false,
@@ -177,6 +182,10 @@ impl Session {
             Event::Respond(question) => self.respond(state, question),
             Event::Clear => self.clear(state),
             Event::Interrupt => self.interrupt(state),
+            Event::Returned => {
+                self.returned = true;
+                state
+            }
             Event::Truncated { reply, heard } => self.truncated(state, reply, heard),
             Event::TakenOver => self.taken_over(state),
             Event::HandedBack => {
@@ -314,6 +323,17 @@ impl Session {
             turn,
             question: question.clone(),
             guess,
+        });
+        Reply::new(reply, turn, question)
+    }
+
+    fn relay(&mut self, turn: TurnId, question: String) -> Reply {
+        self.next.reply += 1;
+        let reply = ReplyId(self.next.reply);
+        self.out.push(Effect::Relay {
+            reply,
+            turn,
+            question: question.clone(),
         });
         Reply::new(reply, turn, question)
     }

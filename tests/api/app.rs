@@ -168,6 +168,20 @@ impl TestApp {
             if format["properties"].get("quote").is_some() {
                 return Script::new().token(&json!({ "quote": QUOTE }).to_string(), -0.1);
             }
+            let asked = request
+                .messages
+                .last()
+                .map_or("", |message| message.content.as_str());
+            if format.get("anyOf").is_some() {
+                let decision = match asked.contains("lamp") {
+                    true => r#"{"tool": "set_lamp", "arguments": {"room": "kitchen", "on": true}}"#,
+                    false => r#"{"tool": "none"}"#,
+                };
+                return Script::text(decision);
+            }
+            if asked.contains("<result>") {
+                return Script::text(r#"{"answer": "The lamp in the kitchen is on."}"#);
+            }
             let (most, last) = ANSWER.rsplit_once(' ').expect("it has words");
             let script = Script::text(&format!("{{\"answer\": \"{most}"));
             let script = match &gate {

@@ -8,6 +8,7 @@ mod limits;
 mod secrets;
 mod settings;
 mod takeover;
+mod tools;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use futures::{SinkExt, StreamExt};
@@ -23,7 +24,7 @@ use tokio_tungstenite::{
     tungstenite::{Error, Message, client::IntoClientRequest, http::StatusCode},
 };
 
-use crate::app::{LEASE, QUOTE, SAID, Settings, TestApp};
+use crate::app::{LEASE, QUESTION, QUOTE, SAID, Settings, TestApp};
 
 /// A client of either protocol.
 pub struct Client {

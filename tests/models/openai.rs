@@ -6,6 +6,7 @@
 use std::{
     path::{Path, PathBuf},
     process::Command,
+    sync::{Mutex, PoisonError},
 };
 
 use tempfile::TempDir;
@@ -38,6 +39,9 @@ fn folder(name: &str) -> PathBuf {
 
 /// A Python that has the client, or why there is none.
 fn python() -> Result<PathBuf, String> {
+    // Tests run beside each other, and it is installed once.
+    static INSTALLING: Mutex<()> = Mutex::new(());
+    let _one = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
     let folder = folder("openai-client");
     let python = folder.join("bin/python");
     if run(Command::new(&python).args(["-c", "import openai, websockets"])).is_ok() {
@@ -98,12 +102,23 @@ async fn daemon() -> Option<(Daemon, TempDir)> {
         crate::weights(&[&format!("{needed}/model.onnx")])?;
     }
     crate::program("griot-stt", "GRIOT_STT_BIN")?;
+    let models = weights.parent().and_then(Path::parent);
+    let models = models.expect("weights are in the models' folder");
+    Some(with_rules(models, &[("GRIOT__LLM__UPSTREAMS", "[]")]).await)
+}
+
+/// A daemon that writes, with the same document.
+async fn writing_daemon() -> Option<(Daemon, TempDir)> {
+    let weights = crate::weights(&["qwen2.5-coder-1.5b-instruct-q4_k_m.gguf"])?;
+    crate::weights(&["minilm-l6/model.onnx"])?;
+    crate::program("griot-llm", "GRIOT_LLM_BIN")?;
+    let models = weights.parent().expect("weights are in the models' folder");
+    Some(with_rules(models, &[]).await)
+}
+
+async fn with_rules(models: &Path, settings: &[(&str, &str)]) -> (Daemon, TempDir) {
     let home = tempfile::tempdir().unwrap();
-    let models = weights
-        .parent()
-        .and_then(Path::parent)
-        .expect("weights are in the models' folder");
-    let daemon = Daemon::start(home.path(), models, &[("GRIOT__LLM__UPSTREAMS", "[]")]);
+    let daemon = Daemon::start(home.path(), models, settings);
     daemon.ready().await;
     let rules = home.path().join("rules.txt");
     std::fs::write(
@@ -112,7 +127,7 @@ async fn daemon() -> Option<(Daemon, TempDir)> {
     )
     .unwrap();
     daemon.take_in(&rules).await;
-    Some((daemon, home))
+    (daemon, home)
 }
 
 /// Runs a script that says `ok` at its end.
@@ -152,6 +167,21 @@ async fn the_official_python_client_speaks_and_listens() {
     };
     passes(&python, &script("openai_audio.py"), &daemon).await;
     passes(&python, &script("openai_realtime.py"), &daemon).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_official_python_client_runs_a_tool() {
+    let Some((daemon, _home)) = writing_daemon().await else {
+        return;
+    };
+    let python = match python() {
+        Ok(python) => python,
+        Err(reason) => {
+            println!("skipped: the OpenAI client for Python cannot be installed: {reason}");
+            return;
+        }
+    };
+    passes(&python, &script("openai_tools.py"), &daemon).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,7 +1,7 @@
 use std::{fs, path::Path};
 
 use super::*;
-use crate::domain::{DocumentId, Scores};
+use crate::domain::{Call, Choice, DocumentId, Scores, Tool};
 
 fn evidence(document: &str, text: &str) -> Evidence {
     Evidence {
@@ -63,7 +63,47 @@ fn check(document: &str, text: &str, question: &str) -> String {
     for message in prompts.condense(&[], question).unwrap() {
         assert!(!message.content.contains(['<', '>']), "{message:?}");
     }
+    called(&prompts, text, question);
     passage.to_owned()
+}
+
+/// Tools, what was said and what a call has brought come from outside too.
+#[track_caller]
+fn called(prompts: &Prompts, text: &str, question: &str) {
+    let parameters = serde_json::json!({ "properties": { "x": { "description": text } } });
+    let tool = Tool::new(
+        "t",
+        &text.chars().take(2000).collect::<String>(),
+        parameters,
+    )
+    .unwrap();
+    let before = Turn {
+        question: question.to_owned(),
+        answer: "from a document".to_owned(),
+        at: jiff::Timestamp::UNIX_EPOCH,
+    };
+    if let Ok(offer) = Offer::new(vec![tool], &Choice::Auto) {
+        let asked = prompts.call(&offer, &[before], question).unwrap();
+        assert_eq!(asked[0].content.matches('<').count(), 2, "{:?}", asked[0]);
+        assert!(!asked[1].content.contains(['<', '>']), "{:?}", asked[1]);
+        assert!(!asked[1].content.contains("from a document"));
+    }
+    let outcome = Outcome {
+        question: question.to_owned(),
+        call: Call {
+            name: "t".to_owned(),
+            arguments: serde_json::json!({ "x": text }).to_string(),
+        },
+        output: text.to_owned(),
+    };
+    let asked = prompts.relay(question, &[outcome]).unwrap();
+    let asked = &asked[1].content;
+    assert_eq!(
+        (asked.matches('<').count(), asked.matches('>').count()),
+        (2, 2),
+        "{asked:?}"
+    );
+    assert!(!asked.contains("[INST"), "{asked:?}");
 }
 
 #[test]

@@ -2,15 +2,20 @@
 //! library. Events of the client become what the engine takes, what it gives becomes events; the
 //! conversation itself is the engine's.
 //!
+//! A client's tools are not run here: a turn that calls for one is answered with a `function_call` item, and what the
+//! client says it brought (`function_call_output`, then `response.create`) is said in an answer of its own.
+//!
 //! Clients that ask (`x_events=1`) are also told what an answer rests on (`x_griot.citation`) and when it is
 //! lowered (`x_griot.duck`).
 
 mod beta;
+mod giving;
 mod items;
 pub mod secrets;
 mod settings;
 mod telling;
 mod told;
+mod tools;
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -35,8 +40,10 @@ use crate::{
         session::{ReplyId, TurnId},
     },
 };
+use giving::Giving;
 use items::Items;
 use settings::Settings;
+use tools::Calls;
 
 /// Bytes of one message; a larger one ends the socket. A minute of PCM in base64 is somewhat less.
 const MAX_READ: usize = 4 << 20;
@@ -107,6 +114,7 @@ pub async fn stream(
             replies: HashMap::new(),
             answered: HashMap::new(),
             typed: Vec::new(),
+            calls: Calls::default(),
             appended_ms: 0,
             heard_ms: 0,
             idle_since: None,
@@ -154,14 +162,6 @@ impl Wire {
     }
 }
 
-/// What is known of an answer that is being given.
-struct Giving {
-    item: String,
-    response: String,
-    text: String,
-    aloud: bool,
-}
-
 /// The client's last events of each kind, for the errors that answer them.
 #[derive(Default)]
 struct Asked {
@@ -185,6 +185,8 @@ struct Client {
     answered: HashMap<String, ReplyId>,
     /// Questions in writing that no answer was asked for yet.
     typed: Vec<String>,
+    /// Calls of tools that it was told of.
+    calls: Calls,
     /// Sound since the last commit.
     appended_ms: u64,
     /// Sound since the session began.

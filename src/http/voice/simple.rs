@@ -313,6 +313,8 @@ impl Client {
             Output::SpeechStarted { .. }
             | Output::SpeechStopped { .. }
             | Output::Committed { .. }
+            // Theirs who made the conversation.
+            | Output::Called { .. }
             | Output::Flushed { .. }
             | Output::Corrected { .. } => return Ok(()),
         };

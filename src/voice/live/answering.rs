@@ -15,10 +15,10 @@ use super::super::{
 };
 use super::trace::Mark;
 use crate::{
-    answer::{AnswerError, AnswerEvent, Ask, Beginning},
+    answer::{AnswerError, AnswerEvent, AnswerStream, Ask, Beginning},
     domain::{
-        Citation, Collection, Component, ConversationId, DocumentId, Question, audio::s16,
-        resample::resampled,
+        Call, Citation, Collection, Component, ConversationId, DocumentId, Offer, Outcome,
+        Question, audio::s16, resample::resampled,
     },
     ports::{Clause, PortError, Synthesizer},
 };
@@ -44,6 +44,8 @@ pub(super) enum News {
         text: String,
         sound: Vec<i16>,
     },
+    /// A tool of the client is called instead of an answer.
+    Call(Call),
     /// A part that speaking needs is missing; the answer goes on in writing.
     Lacking(PortError),
     Done {
@@ -90,11 +92,20 @@ impl Speaking {
     }
 }
 
+/// Out of what an answer is made.
+pub(super) enum Subject {
+    /// The documents, unless the words call for one of these tools.
+    Documents(Arc<Offer>),
+    /// What calls of tools have brought.
+    Outcomes(Vec<Outcome>),
+}
+
 /// An answer to be made.
 pub(super) struct Asked {
     pub engine: Arc<Engine>,
     pub reply: ReplyId,
     pub question: String,
+    pub subject: Subject,
     pub collection: Option<Collection>,
     pub conversation: ConversationId,
     /// `None`: in writing.
@@ -140,26 +151,14 @@ impl Asked {
         &self,
         clauses: mpsc::Sender<String>,
     ) -> Result<(Vec<DocumentId>, Vec<Component>), AnswerError> {
-        let question: String = self.question.chars().take(QUESTION_CHARS).collect();
-        let Ok(question) = Question::parse(&question, QUESTION_CHARS) else {
-            return Ok((Vec::new(), Vec::new()));
-        };
         let parts = &self.engine.parts;
         let Some(_place) = parts.questions.wait(PATIENCE).await else {
             let component = Component::LanguageModel;
             return Err(PortError::Busy { component }.into());
         };
-        let ask = Ask {
-            question,
-            collection: self.collection.clone(),
-            conversation: Some(self.conversation),
-            top_k: None,
+        let Some(mut events) = self.events().await else {
+            return Ok((Vec::new(), Vec::new()));
         };
-        let beginning = match parts.quote_first {
-            true => Beginning::Plain,
-            false => Beginning::Pointed,
-        };
-        let mut events = parts.answerer.ask_aloud(ask, beginning);
         let mut splitter = Clauses::default();
         let mut quoted: Option<String> = None;
         let (mut begun, mut text) = (false, String::new());
@@ -225,6 +224,41 @@ impl Asked {
             }
         }
         Err(AnswerError::Stopping)
+    }
+
+    /// The answer as it is written; `None` where there is nothing to be answered: a tool is called, or nothing was
+    /// asked.
+    async fn events(&self) -> Option<AnswerStream> {
+        let parts = &self.engine.parts;
+        let question: String = self.question.chars().take(QUESTION_CHARS).collect();
+        let offer = match &self.subject {
+            Subject::Documents(offer) => offer,
+            Subject::Outcomes(outcomes) => {
+                let (outcomes, conversation) = (outcomes.clone(), self.conversation);
+                return Some(parts.answerer.relay(question, outcomes, conversation));
+            }
+        };
+        let question = Question::parse(&question, QUESTION_CHARS).ok()?;
+        // Where there are no tools nothing is decided, and no time is lost.
+        if !offer.is_empty() {
+            let words = question.as_str();
+            let call = parts.answerer.call(offer, words, self.conversation);
+            if let Some(call) = call.await {
+                self.tell(News::Call(call)).await;
+                return None;
+            }
+        }
+        let ask = Ask {
+            question,
+            collection: self.collection.clone(),
+            conversation: Some(self.conversation),
+            top_k: None,
+        };
+        let beginning = match parts.quote_first {
+            true => Beginning::Plain,
+            false => Beginning::Pointed,
+        };
+        Some(parts.answerer.ask_aloud(ask, beginning))
     }
 
     async fn tell(&self, news: News) {

@@ -56,6 +56,12 @@ impl Live {
                 self.trace.asked(reply, guess);
                 self.ask(reply, question);
             }
+            Effect::Relay {
+                reply, question, ..
+            } => {
+                self.trace.asked(reply, false);
+                self.relay(reply, question);
+            }
             Effect::Drop { reply, why } => {
                 self.trace.dropped(why);
                 // Whoever hears it is told of its end next, which wants what is known of it.
@@ -82,6 +88,20 @@ impl Live {
                     self.sources.push(citation.clone());
                     let citation = Box::new(citation);
                     self.send(Output::Cited { reply, citation });
+                }
+            }
+            Effect::Call { reply } => {
+                let called = self.answers.get(&reply).and_then(|answering| {
+                    let call = answering.calls.clone()?;
+                    Some((answering.question.clone(), call))
+                });
+                if let Some((question, call)) = called {
+                    let call = Box::new(call);
+                    self.send(Output::Called {
+                        reply,
+                        question,
+                        call,
+                    });
                 }
             }
             Effect::Send { reply, sound } => {
@@ -142,7 +162,10 @@ impl Live {
                 let kind = if echo { "echo" } else { "no_words" };
                 metrics::counter!("griot_voice_resumed_total", "kind" => kind).increment(1);
             }
-            Effect::Refused(why) => self.send(Output::Refused(why)),
+            Effect::Refused(why) => {
+                self.offer = None;
+                self.send(Output::Refused(why));
+            }
         }
     }
 
@@ -162,12 +185,15 @@ impl Live {
             if let Some(work) = self.settle() {
                 self.engine.parts.tracker.spawn(work);
             }
-            self.last = Some(Heard {
-                reply,
-                question: answering.question,
-                heard: heard.clone(),
-                documents: answering.documents,
-            });
+            // The turn of a call is answered once it has brought something.
+            if answering.calls.is_none() {
+                self.last = Some(Heard {
+                    reply,
+                    question: answering.question,
+                    heard: heard.clone(),
+                    documents: answering.documents,
+                });
+            }
         }
         self.send(Output::Ended {
             reply,

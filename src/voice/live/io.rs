@@ -1,5 +1,7 @@
 //! What comes into a conversation and what goes out, whatever the wire.
 
+use std::sync::Arc;
+
 use tokio::sync::mpsc;
 
 use super::{
@@ -10,7 +12,7 @@ use super::{
     },
     trace::Timings,
 };
-use crate::domain::{Citation, Component};
+use crate::domain::{Call, Citation, Component, Offer, Outcome};
 
 /// What comes in.
 #[derive(Debug)]
@@ -19,7 +21,13 @@ pub enum Input {
     Sound(Sound<f32>),
     Typed(String),
     Commit,
-    Respond(Option<String>),
+    Respond {
+        question: Option<String>,
+        /// The tools for this answer alone; `None`: those of the options.
+        offer: Option<Arc<Offer>>,
+    },
+    /// What a call of a tool has brought. It is said when an answer is asked for.
+    Returned(Box<Outcome>),
     Clear,
     Interrupt,
     Truncated {
@@ -78,6 +86,12 @@ pub enum Output {
     Cited {
         reply: ReplyId,
         citation: Box<Citation>,
+    },
+    /// A tool is to be called instead of an answer; `question` asked for it.
+    Called {
+        reply: ReplyId,
+        question: String,
+        call: Box<Call>,
     },
     Sound {
         reply: ReplyId,

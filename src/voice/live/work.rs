@@ -8,7 +8,7 @@ use super::{
         session::{Event, JobId, Ms, Part, ReplyId},
     },
     Answering, Live, News,
-    answering::{Asked, Speaking},
+    answering::{Asked, Speaking, Subject},
 };
 use crate::ports::{Purpose, Utterance};
 
@@ -62,11 +62,30 @@ impl Live {
     }
 
     pub(super) fn ask(&mut self, reply: ReplyId, question: String) {
+        let own = self.offer.take();
+        let offer = own.unwrap_or_else(|| Arc::clone(&self.options.offer));
+        self.begin(reply, question, Subject::Documents(offer));
+    }
+
+    /// What calls have brought is said, and whatever was asked besides.
+    pub(super) fn relay(&mut self, reply: ReplyId, question: String) {
+        self.offer = None;
+        let outcomes = std::mem::take(&mut self.outcomes);
+        let mut asked: Vec<&str> = outcomes.iter().map(|o| o.question.as_str()).collect();
+        asked.push(&question);
+        asked.retain(|question| !question.is_empty());
+        asked.dedup();
+        let question = asked.join(" ");
+        self.begin(reply, question, Subject::Outcomes(outcomes));
+    }
+
+    fn begin(&mut self, reply: ReplyId, question: String, subject: Subject) {
         let before = self.settle();
         let asked = Asked {
             engine: Arc::clone(&self.engine),
             reply,
             question: question.clone(),
+            subject,
             collection: self.options.collection.clone(),
             conversation: self.conversation,
             speaking: self.speaking(),
@@ -90,6 +109,7 @@ impl Live {
                 citations: Vec::new(),
                 documents: Vec::new(),
                 degraded: Vec::new(),
+                calls: None,
             },
         );
     }
@@ -116,6 +136,15 @@ impl Live {
                 let _ = news.send(News::Filling(sound, speaking.rate)).await;
             }
         }));
+    }
+
+    pub(super) fn prepare_tools(&mut self) {
+        let (answerer, offer) = (
+            Arc::clone(&self.engine.parts.answerer),
+            Arc::clone(&self.options.offer),
+        );
+        self.reader =
+            (!offer.is_empty()).then(|| self.spawn(async move { answerer.prepare(&offer).await }));
     }
 
     pub(super) fn fill_time(&mut self, reply: ReplyId) {

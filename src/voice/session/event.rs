@@ -110,6 +110,8 @@ pub enum Part {
     Clause { text: String, sound: Ms },
     /// A phrase that fills the time, said before the answer.
     Acknowledgement { text: String, sound: Ms },
+    /// A tool of the client is to be called instead of an answer: there is nothing more.
+    Call,
     /// There is nothing more.
     Done,
     /// It broke off.
@@ -151,6 +153,8 @@ pub enum Event {
     Clear,
     /// The client wants the answer to end.
     Interrupt,
+    /// A call of a tool has brought something; it is said when the client asks for an answer.
+    Returned,
     /// The client tells how much of an answer was heard.
     Truncated {
         reply: ReplyId,
@@ -292,6 +296,12 @@ pub enum Effect {
         question: String,
         guess: bool,
     },
+    /// What calls have brought is to be said; `question` is what was asked besides, if anything was.
+    Relay {
+        reply: ReplyId,
+        turn: TurnId,
+        question: String,
+    },
     /// All work on an answer ends, and its sound is forgotten.
     Drop {
         reply: ReplyId,
@@ -316,6 +326,10 @@ pub enum Effect {
     Cite {
         reply: ReplyId,
         citation: u32,
+    },
+    /// Instead of an answer a tool is called. Of this answer nothing comes after it but its end.
+    Call {
+        reply: ReplyId,
     },
     /// This stretch of the answer's sound is to be sent.
     Send {

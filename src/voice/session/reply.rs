@@ -24,6 +24,8 @@ pub(super) struct Reply {
     /// Length of the sound there is.
     sound: Ms,
     playhead: Playhead,
+    /// A tool is called instead of an answer.
+    calls: bool,
     end: Option<End>,
 }
 
@@ -39,6 +41,7 @@ impl Reply {
             filling: 0,
             sound: 0,
             playhead: Playhead::default(),
+            calls: false,
             end: None,
         }
     }
@@ -63,6 +66,11 @@ impl Reply {
                     self.say(text, sound, out);
                     self.filling = 1;
                 }
+            }
+            Part::Call => {
+                out.push(Effect::Call { reply: self.id });
+                self.calls = true;
+                self.end = Some(End::Completed);
             }
             Part::Done => self.end = Some(End::Completed),
             Part::Failed => self.end = Some(End::Failed),
@@ -99,6 +107,11 @@ impl Reply {
     /// Whether there is anything to hear or read yet.
     pub fn has_begun(&self) -> bool {
         !self.spoken.is_empty()
+    }
+
+    /// Whether a tool is called instead of an answer: what may still be heard of it only filled the time.
+    pub fn calls(&self) -> bool {
+        self.calls
     }
 
     /// Sends what may be sent.

@@ -25,8 +25,11 @@ enum Move {
     Judged(bool),
     Clause,
     Fill,
+    Call,
     Done,
     Broken,
+    /// A call of before has brought something.
+    Returned,
     /// Late news of an answer that is gone, and of a job that is.
     Late,
     Typed,
@@ -59,8 +62,10 @@ const MOVES: &[Move] = &[
     Move::Judged(false),
     Move::Clause,
     Move::Fill,
+    Move::Call,
     Move::Done,
     Move::Broken,
+    Move::Returned,
     Move::Late,
     Move::Typed,
     Move::Commit,
@@ -86,9 +91,10 @@ fn roots() -> Vec<(&'static str, Vec<Move>)> {
         ("maybe-end", pause.clone()),
         ("guessing", [guess, vec![Move::Clause]].concat()),
         ("words awaited", [pause, vec![Move::Hush(25)]].concat()),
-        ("thinking", thinking),
+        ("thinking", thinking.clone()),
         ("speaking", speaking.clone()),
         ("ducked", [speaking.clone(), vec![Move::Speak(3)]].concat()),
+        ("called", [thinking, vec![Move::Fill, Move::Call]].concat()),
         ("paused", [speaking, vec![Move::Speak(10)]].concat()),
         ("handoff", vec![Move::TakenOver, Move::Speak(10)]),
         ("manual", vec![Move::Manual, Move::Speak(10)]),
@@ -101,6 +107,8 @@ struct Known {
     dropped: bool,
     began: bool,
     ended: bool,
+    /// A tool was called; so much sound there was then.
+    called: Option<Ms>,
     sent: Ms,
     sound: Ms,
 }
@@ -218,6 +226,11 @@ impl World {
                 }
                 None => return,
             },
+            Move::Call => match part(Part::Call) {
+                Some(event) => event,
+                None => return,
+            },
+            Move::Returned => Event::Returned,
             Move::Done => match part(Part::Done) {
                 Some(event) => event,
                 None => return,
@@ -344,6 +357,9 @@ impl World {
                 };
                 assert!(self.replies.insert(reply, known).is_none());
             }
+            Effect::Relay { reply, .. } => {
+                assert!(self.replies.insert(reply, Known::default()).is_none());
+            }
             Effect::Began { reply, guessed, .. } => {
                 let known = self.replies.get_mut(&reply).expect("it was asked for");
                 assert!(
@@ -356,10 +372,17 @@ impl World {
             }
             Effect::Say { reply, text, .. } => {
                 assert!(!text.is_empty());
-                self.alive(reply, "words");
+                let known = self.alive(reply, "words");
+                assert_eq!(known.called, None, "words after the call");
             }
             Effect::Cite { reply, .. } => {
-                self.alive(reply, "a citation");
+                let known = self.alive(reply, "a citation");
+                assert_eq!(known.called, None, "a citation after the call");
+            }
+            Effect::Call { reply } => {
+                let known = self.alive(reply, "a call");
+                assert_eq!(known.called, None, "a second call");
+                known.called = Some(known.sound);
             }
             Effect::Send { reply, sound } => {
                 let since = self.speaking_since;
@@ -368,7 +391,9 @@ impl World {
                     known.sent, sound.start,
                     "sound without a gap or a repetition"
                 );
-                assert!(sound.start < sound.end && sound.end <= known.sound);
+                // What filled the time before a call may still be heard after it, and nothing more.
+                let there = known.called.unwrap_or(known.sound);
+                assert!(sound.start < sound.end && sound.end <= there);
                 known.sent = sound.end;
                 assert!(sound.end <= now - since + AHEAD, "too far ahead");
             }
@@ -383,9 +408,16 @@ impl World {
                 known.dropped = true;
             }
             Effect::Ended {
-                reply, heard_ms, ..
+                reply,
+                heard_ms,
+                end,
+                ..
             } => {
                 let known = self.alive(reply, "the end");
+                assert!(
+                    known.called.is_none() || end != End::Failed,
+                    "a failed call"
+                );
                 known.ended = true;
                 assert!(heard_ms <= known.sent);
                 assert!(!self.ducked, "it ends while it is lowered");
@@ -465,8 +497,8 @@ fn nothing_breaks_within_three_moves_of_any_state() {
         explore(&world, 3, &mut root.clone(), &mut nodes);
         assert!(nodes > 0, "{name}");
     }
-    // 11 states, 27 moves: 11 · (1 + 27 + 27² + 27³).
-    assert_eq!(nodes, 224_840);
+    // 12 states, 29 moves: 12 · (1 + 29 + 29² + 29³).
+    assert_eq!(nodes, 303_120);
 }
 
 #[test]
@@ -486,6 +518,7 @@ fn the_roots_are_the_states() {
     check("words awaited", Word::Thinking);
     check("thinking", Word::Thinking);
     check("speaking", Word::Speaking);
+    check("called", Word::Speaking);
     check("ducked", Word::Speaking);
     check("paused", Word::Speaking);
     check("handoff", Word::Handoff);

@@ -1,5 +1,6 @@
 //! Conversations as scripts: what is done, and what the session says to it.
 
+mod calls;
 mod interruptions;
 
 use super::*;
@@ -52,7 +53,9 @@ fn play(session: &mut Session, script: &[&str]) -> Vec<String> {
                 text: "Let me see. ".to_owned(),
                 sound: 500,
             }),
+            "call" => part(Part::Call),
             "done" => part(Part::Done),
+            "returned" => vec![Event::Returned],
             "typed" => vec![Event::Typed(rest.to_owned())],
             "commit" => vec![Event::Commit],
             "respond" => vec![Event::Respond(None)],
@@ -96,6 +99,15 @@ fn play(session: &mut Session, script: &[&str]) -> Vec<String> {
                         reply = new;
                         format!("{} {question}", if guess { "guess" } else { "ask" })
                     }
+                    Effect::Relay {
+                        reply: new,
+                        question,
+                        ..
+                    } => {
+                        reply = new;
+                        format!("relay {question}")
+                    }
+                    Effect::Call { .. } => "call".to_owned(),
                     Effect::Drop { why, .. } => format!("drop {why:?}"),
                     Effect::Acknowledge { .. } => "fill?".to_owned(),
                     Effect::Began { guessed, .. } => format!("began guessed={guessed}"),

@@ -1,14 +1,11 @@
 //! The turn is over: its words, then the answer's first clause, are awaited.
 
 use super::{
-    By, Dismissal, Effect, End, Frame, Ms, Part, Refusal, ReplyId, Session, State, Why,
+    By, Dismissal, Effect, End, Frame, Ms, Part, ReplyId, Session, State, Why,
     reply::Reply,
     utterance::{Finale, Utterance},
 };
-use crate::voice::{
-    turn::Detection,
-    words::{fold, says_stop},
-};
+use crate::voice::words::{fold, says_stop};
 
 /// Speech after which a speaker goes on whom we took to be done.
 const GOES_ON: Ms = 96;
@@ -28,8 +25,8 @@ pub(super) enum Awaited {
 /// Since when what is awaited.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Thought {
-    since: Ms,
-    filling: bool,
+    pub since: Ms,
+    pub filling: bool,
     pub awaited: Awaited,
 }
 
@@ -74,8 +71,9 @@ impl Session {
         }
         match thought.awaited {
             Awaited::Answer(reply) => {
-                let question = reply.question.clone();
-                let state = self.begin_turn(frame, Some(question));
+                // What calls have brought is not asked for anew.
+                let question = Some(reply.question.clone()).filter(|question| !question.is_empty());
+                let state = self.begin_turn(frame, question);
                 self.end(reply, End::Cancelled(By::Speech));
                 state
             }
@@ -150,7 +148,7 @@ impl Session {
     }
 
     /// The turn is decided, and this is its answer.
-    fn give(&mut self, mut reply: Reply, guessed: bool) -> State {
+    pub(super) fn give(&mut self, mut reply: Reply, guessed: bool) -> State {
         reply.release(guessed, &mut self.out);
         if reply.has_begun() {
             return State::Speaking(reply);
@@ -226,176 +224,5 @@ impl Session {
         self.asked_back = end == End::Completed && reply.asks();
         self.filled = reply.is_filled();
         self.last = Some(reply);
-    }
-
-    /// Ends whatever is being answered, for the client.
-    pub(super) fn stop_answering(&mut self, state: State) {
-        match state {
-            State::Thinking(thought) => match thought.awaited {
-                Awaited::Answer(reply) => self.end(reply, End::Cancelled(By::Client)),
-                Awaited::Words(utterance, _) => {
-                    self.dismiss(utterance, Dismissal::Cleared);
-                }
-            },
-            State::Speaking(reply) => self.end(reply, End::Cancelled(By::Client)),
-            State::Ducked(reply, barge) => {
-                self.unduck(&barge);
-                self.end(reply, End::Cancelled(By::Client));
-            }
-            State::Listening(utterance) | State::MaybeEnd(utterance) => {
-                self.run.speech = 0;
-                self.dismiss(utterance, Dismissal::Cleared);
-            }
-            State::Idle => {}
-        }
-    }
-
-    pub(super) fn typed(&mut self, state: State, text: String) -> State {
-        if self.operator {
-            self.out.push(Effect::Refused(Refusal::TakenOver));
-            return state;
-        }
-        self.stop_answering(state);
-        self.unanswered.clear();
-        let turn = self.turn();
-        let reply = self.reply(turn, text, false);
-        self.give(reply, false)
-    }
-
-    pub(super) fn respond(&mut self, state: State, question: Option<String>) -> State {
-        let refused = match &state {
-            _ if self.operator => Some(Refusal::TakenOver),
-            State::Speaking(_) | State::Ducked(..) => Some(Refusal::Busy),
-            State::Thinking(thought) if matches!(thought.awaited, Awaited::Answer(_)) => {
-                Some(Refusal::Busy)
-            }
-            State::Thinking(_) => None,
-            _ if question.is_none() && self.unanswered.is_empty() => Some(Refusal::NothingSaid),
-            _ => None,
-        };
-        if let Some(refusal) = refused {
-            self.out.push(Effect::Refused(refusal));
-            return state;
-        }
-        self.unanswered.extend(question);
-        match state {
-            State::Thinking(Thought {
-                since,
-                filling,
-                awaited: Awaited::Words(utterance, _),
-            }) => State::Thinking(Thought {
-                since,
-                filling,
-                awaited: Awaited::Words(utterance, true),
-            }),
-            other => {
-                match other {
-                    State::Listening(mut utterance)
-                        if self.tuning.detection == Detection::Manual =>
-                    {
-                        if let Some(job) = utterance.look.take() {
-                            self.out.push(Effect::ForgetJob(job));
-                        }
-                        self.withdraw(&mut utterance, Why::OtherWords);
-                        // It goes on being recorded.
-                        self.buffered = Some(utterance);
-                    }
-                    other => self.stop_answering(other),
-                }
-                let question = std::mem::take(&mut self.unanswered).join(" ");
-                let turn = self.turn();
-                let reply = self.reply(turn, question, false);
-                self.give(reply, false)
-            }
-        }
-    }
-
-    pub(super) fn interrupt(&mut self, state: State) -> State {
-        match state {
-            State::Thinking(Thought {
-                since,
-                filling,
-                awaited: Awaited::Words(mut utterance, true),
-            }) => {
-                self.withdraw(&mut utterance, Why::OtherWords);
-                let awaited = Awaited::Words(utterance, false);
-                State::Thinking(Thought {
-                    since,
-                    filling,
-                    awaited,
-                })
-            }
-            State::Thinking(Thought {
-                awaited: Awaited::Answer(_),
-                ..
-            })
-            | State::Speaking(_)
-            | State::Ducked(..) => {
-                self.stop_answering(state);
-                State::Idle
-            }
-            other => {
-                self.out.push(Effect::Refused(Refusal::NothingToCancel));
-                other
-            }
-        }
-    }
-
-    pub(super) fn truncated(&mut self, state: State, id: ReplyId, heard: Ms) -> State {
-        let state = match state {
-            // Who says how much was heard has stopped listening.
-            State::Speaking(ref reply) | State::Ducked(ref reply, _) if reply.id == id => {
-                self.stop_answering(state);
-                State::Idle
-            }
-            other => other,
-        };
-        let text = self
-            .last
-            .as_ref()
-            .filter(|last| last.id == id)
-            .and_then(|last| last.heard_until(heard));
-        self.out.push(match text {
-            Some(text) => Effect::Corrected {
-                reply: id,
-                heard: text,
-                heard_ms: heard,
-            },
-            None => Effect::Refused(Refusal::NothingToTruncate),
-        });
-        state
-    }
-
-    pub(super) fn taken_over(&mut self, mut state: State) -> State {
-        self.operator = true;
-        match &mut state {
-            State::Listening(utterance) | State::MaybeEnd(utterance) => {
-                self.withdraw(utterance, Why::WentOn);
-                state
-            }
-            State::Thinking(Thought {
-                awaited: Awaited::Words(utterance, _),
-                ..
-            }) => {
-                self.withdraw(utterance, Why::WentOn);
-                state
-            }
-            State::Idle => state,
-            State::Thinking(_) | State::Speaking(_) | State::Ducked(..) => {
-                match state {
-                    State::Thinking(Thought {
-                        awaited: Awaited::Answer(reply),
-                        ..
-                    })
-                    | State::Speaking(reply) => self.end(reply, End::Cancelled(By::Operator)),
-                    State::Ducked(reply, barge) => {
-                        self.unduck(&barge);
-                        self.end(reply, End::Cancelled(By::Operator));
-                    }
-                    _ => {}
-                }
-                State::Idle
-            }
-        }
     }
 }

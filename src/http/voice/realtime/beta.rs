@@ -150,6 +150,8 @@ mod tests {
         check("conversation.item.added", "conversation.item.created");
         check("conversation.item.done", "");
         check("response.output_item.added", "response.output_item.added");
+        let arguments = "response.function_call_arguments.done";
+        check(arguments, arguments);
         check("session.created", "session.created");
     }
 

@@ -5,6 +5,8 @@ use std::collections::VecDeque;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::domain::Call;
+
 /// Items kept at most; the oldest are forgotten.
 const KEPT: usize = 1000;
 /// Bytes of all of them as JSON, at most.
@@ -127,6 +129,19 @@ pub fn user_text(item: &Value) -> Option<String> {
         .collect();
     let text = texts.join(" ").trim().to_owned();
     (!text.is_empty()).then_some(text)
+}
+
+/// The call that a `function_call` speaks of, with its id.
+pub fn call(item: &Value) -> Option<(String, Call)> {
+    if item["type"] != "function_call" {
+        return None;
+    }
+    let text = |field: &str| item[field].as_str().map(str::to_owned);
+    let call = Call {
+        name: text("name")?,
+        arguments: text("arguments").unwrap_or_default(),
+    };
+    Some((text("call_id")?, call))
 }
 
 #[cfg(test)]

@@ -1,13 +1,17 @@
 //! The session object: what a client may set, what it is told, and what the engine makes of it.
 
 mod format;
+mod written;
+
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
 pub use format::Format;
 
+use super::tools;
 use crate::{
-    domain::Profile,
+    domain::{Offer, Profile},
     voice::{
         Engine, Options,
         session::Tuning,
@@ -36,8 +40,11 @@ impl Refused {
 pub struct Settings {
     model: String,
     instructions: String,
+    /// As they were given.
     tools: Value,
     tool_choice: Value,
+    /// What they come to.
+    offer: Arc<Offer>,
     max_output_tokens: Value,
     /// How much of a long conversation a prompt sees; ours see its last turns whatever is said here.
     truncation: Value,
@@ -68,6 +75,7 @@ impl Settings {
             instructions: String::new(),
             tools: json!([]),
             tool_choice: json!("auto"),
+            offer: Arc::default(),
             max_output_tokens: json!("inf"),
             truncation: json!("auto"),
             aloud: true,
@@ -162,6 +170,7 @@ impl Settings {
                 *place = value.clone();
             }
         }
+        new.offer = tools::offer(&new.tools, &new.tool_choice).map_err(Refused::value)?;
         if let Some(modalities) = session.get("output_modalities") {
             new.aloud = match modalities {
                 list if *list == json!(["audio"]) => true,
@@ -217,6 +226,18 @@ impl Settings {
                 .ok_or_else(|| Refused::value("`speed` is from 0.25 to 1.5".to_owned()))?;
         }
         Ok(new)
+    }
+
+    /// The tools for one response, where it names some of its own or chooses otherwise among the session's.
+    pub fn offer_of(&self, response: &Value) -> Result<Option<Arc<Offer>>, Refused> {
+        let (tools, choice) = (response.get("tools"), response.get("tool_choice"));
+        if tools.is_none() && choice.is_none() {
+            return Ok(None);
+        }
+        let tools = tools.unwrap_or(&self.tools);
+        tools::offer(tools, choice.unwrap_or(&self.tool_choice))
+            .map(Some)
+            .map_err(Refused::value)
     }
 
     /// These settings with the language that is heard, if one was named.
@@ -341,59 +362,8 @@ impl Settings {
             voice: self.voice.clone(),
             language: self.transcription["language"].as_str().map(str::to_owned),
             speed: self.speed as f32,
+            offer: Arc::clone(&self.offer),
         }
-    }
-
-    /// The session object.
-    pub fn written(&self, id: &str) -> Value {
-        let input = json!({
-            "format": self.format_in.written(),
-            "transcription": self.transcription,
-            "noise_reduction": self.noise_reduction,
-            "turn_detection": self.turn_detection,
-        });
-        if self.transcribe_only {
-            return json!({
-                "type": "transcription", "object": "realtime.transcription_session", "id": format!("sess_{id}"),
-                "audio": { "input": input }, "include": null,
-            });
-        }
-        json!({
-            "type": "realtime", "object": "realtime.session", "id": format!("sess_{id}"), "model": self.model,
-            "output_modalities": [if self.aloud { "audio" } else { "text" }],
-            "instructions": self.instructions, "tools": self.tools, "tool_choice": self.tool_choice,
-            "max_output_tokens": self.max_output_tokens, "truncation": self.truncation, "tracing": null, "prompt": null,
-            "include": null,
-            "audio": {
-                "input": input,
-                "output": {
-                    "format": self.format_out.written(),
-                    "voice": self.voice.as_deref().unwrap_or("none"),
-                    "speed": self.speed,
-                },
-            },
-        })
-    }
-
-    /// A response object.
-    pub fn response(
-        &self,
-        id: &str,
-        aloud: bool,
-        status: &str,
-        details: Value,
-        output: Vec<Value>,
-    ) -> Value {
-        json!({
-            "object": "realtime.response", "id": id, "status": status, "status_details": details,
-            "output": output, "conversation_id": null,
-            "output_modalities": [if aloud { "audio" } else { "text" }],
-            "max_output_tokens": self.max_output_tokens,
-            "audio": { "output": {
-                "format": self.format_out.written(), "voice": self.voice.as_deref().unwrap_or("none"),
-            } },
-            "metadata": null, "usage": null,
-        })
     }
 }
 

@@ -1,16 +1,14 @@
 //! What the engine says, as events for the client.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use serde_json::{Value, json};
-use uuid::Uuid;
+use serde_json::json;
 
-use super::{Client, Giving, Gone, items};
+use super::{Client, Gone, giving::Giving, items};
 use crate::{
     domain::{audio::s16, resample::resampled},
-    http::wire,
     voice::{
         Output,
-        session::{By, End, Refusal, ReplyId, TurnId},
+        session::{End, Refusal, TurnId},
     },
 };
 
@@ -123,47 +121,24 @@ impl Client {
                 self.idle_since = None;
                 self.began(reply).await
             }
-            Output::Said { reply, text, .. } => {
-                let Some(giving) = self.replies.get_mut(&reply) else { return Ok(()) };
-                giving.text.push_str(&text);
-                let kind = match giving.aloud {
-                    true => "response.output_audio_transcript.delta",
-                    false => "response.output_text.delta",
-                };
-                let event = json!({
-                    "type": kind, "response_id": giving.response, "item_id": giving.item,
-                    "output_index": 0, "content_index": 0, "delta": text,
-                });
-                self.wire.send(event).await
-            }
+            Output::Said { reply, text, .. } => self.said(reply, &text).await,
             Output::Sound { reply, samples, rate } => {
                 self.spoke = true;
                 let format = self.settings.format_out;
-                let Some(giving) = self.replies.get_mut(&reply) else { return Ok(()) };
                 let samples = at_rate(samples, rate, format.rate());
                 let per_delta = format.rate() as usize * DELTA_MS / 1000;
-                let (item, response) = (giving.item.clone(), giving.response.clone());
                 for piece in samples.chunks(per_delta) {
                     let delta = STANDARD.encode(format.write(piece));
-                    self.wire
-                        .send(json!({
-                            "type": "response.output_audio.delta", "response_id": response, "item_id": item,
-                            "output_index": 0, "content_index": 0, "delta": delta,
-                        }))
-                        .await?;
+                    self.piece(reply, "response.output_audio.delta", delta).await?;
                 }
                 Ok(())
             }
-            Output::Cited { reply, citation } if self.extensions => {
-                let Some(giving) = self.replies.get(&reply) else { return Ok(()) };
-                let event = json!({
-                    "type": "x_griot.citation", "response_id": giving.response, "item_id": giving.item,
-                    "citation": wire::Citation::from(*citation),
-                });
-                self.wire.send(event).await
-            }
+            Output::Cited { reply, citation } if self.extensions => self.cited(reply, *citation).await,
+            Output::Called { reply, question, call } => self.called(reply, question, *call).await,
             Output::Ended { reply, end, heard, .. } => {
-                self.idle_since = (end == End::Completed).then_some(self.heard_ms);
+                // While a tool is run nobody is idle.
+                let called = self.replies.get(&reply).is_some_and(Giving::calls);
+                self.idle_since = (end == End::Completed && !called).then_some(self.heard_ms);
                 self.ended(reply, end, &heard).await
             }
             Output::Corrected { heard_ms, .. } => {
@@ -216,124 +191,6 @@ impl Client {
             }))
             .await?;
         self.commit_item(item_id).await
-    }
-
-    pub(super) async fn began(&mut self, reply: ReplyId) -> Result<(), Gone> {
-        let giving = Giving {
-            item: items::new_id(),
-            response: format!("resp_{}", Uuid::new_v4().simple()),
-            text: String::new(),
-            aloud: self.settings.aloud && !self.engine.voices().is_empty(),
-        };
-        let item = json!({
-            "id": giving.item, "object": "realtime.item", "type": "message", "status": "in_progress",
-            "role": "assistant", "content": [],
-        });
-        let part = match giving.aloud {
-            true => json!({ "type": "audio", "transcript": "" }),
-            false => json!({ "type": "text", "text": "" }),
-        };
-        let (item_id, response) = (giving.item.clone(), giving.response.clone());
-        let previous = self.items.push(item.clone(), None);
-        let created =
-            self.settings
-                .response(&response, giving.aloud, "in_progress", Value::Null, vec![]);
-        self.replies.insert(reply, giving);
-        self.wire
-            .send(json!({ "type": "response.created", "response": created }))
-            .await?;
-        self.wire
-            .send(json!({ "type": "response.output_item.added", "response_id": response, "output_index": 0, "item": item }))
-            .await?;
-        self.wire
-            .send(json!({ "type": "conversation.item.added", "item": item, "previous_item_id": previous }))
-            .await?;
-        self.wire
-            .send(json!({
-                "type": "response.content_part.added", "response_id": response, "item_id": item_id,
-                "output_index": 0, "content_index": 0, "part": part,
-            }))
-            .await
-    }
-
-    pub(super) async fn ended(
-        &mut self,
-        reply: ReplyId,
-        end: End,
-        heard: &str,
-    ) -> Result<(), Gone> {
-        let Some(giving) = self.replies.remove(&reply) else {
-            return Ok(());
-        };
-        let place = |kind: &str| {
-            json!({
-                "type": kind, "response_id": giving.response, "item_id": giving.item,
-                "output_index": 0, "content_index": 0,
-            })
-        };
-        let mut part = json!({ "type": "text", "text": giving.text });
-        let mut content = json!({ "type": "output_text", "text": giving.text });
-        if giving.aloud {
-            self.wire.send(place("response.output_audio.done")).await?;
-            let mut done = place("response.output_audio_transcript.done");
-            done["transcript"] = json!(giving.text);
-            self.wire.send(done).await?;
-            part = json!({ "type": "audio", "transcript": giving.text });
-            content = json!({ "type": "output_audio", "transcript": giving.text });
-        } else {
-            let mut done = place("response.output_text.done");
-            done["text"] = json!(giving.text);
-            self.wire.send(done).await?;
-        }
-        let mut done = place("response.content_part.done");
-        done["part"] = part;
-        self.wire.send(done).await?;
-        let (status, item_status, details) = match end {
-            End::Completed => ("completed", "completed", Value::Null),
-            End::Failed => (
-                "failed",
-                "incomplete",
-                json!({ "type": "failed", "error": {
-                    "type": "server_error", "code": "answer_failed", "message": "the answer broke off; ask again",
-                } }),
-            ),
-            End::Cancelled(by) => {
-                let reason = if by == By::Speech {
-                    "turn_detected"
-                } else {
-                    "client_cancelled"
-                };
-                (
-                    "cancelled",
-                    "incomplete",
-                    json!({ "type": "cancelled", "reason": reason }),
-                )
-            }
-        };
-        let item = json!({
-            "id": giving.item, "object": "realtime.item", "type": "message", "status": item_status,
-            "role": "assistant", "content": [content],
-        });
-        // What is kept is what was heard.
-        let mut kept = item.clone();
-        if let End::Cancelled(_) = end {
-            let field = if giving.aloud { "transcript" } else { "text" };
-            kept["content"][0][field] = json!(heard);
-        }
-        let previous = self.items.replace(&giving.item, kept);
-        self.answered.insert(giving.item.clone(), reply);
-        self.wire
-            .send(json!({ "type": "conversation.item.done", "item": item, "previous_item_id": previous }))
-            .await?;
-        self.wire
-            .send(json!({ "type": "response.output_item.done", "response_id": giving.response, "output_index": 0, "item": item }))
-            .await?;
-        let response =
-            self.settings
-                .response(&giving.response, giving.aloud, status, details, vec![item]);
-        self.wire
-            .send(json!({ "type": "response.done", "response": response }))
-            .await
     }
 
     pub(super) async fn refused(&mut self, why: Refusal) -> Result<(), Gone> {

@@ -4,7 +4,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Client, Gone, beta, items};
+use super::{Client, Gone, beta, items, settings::Refused};
 use crate::voice::{Conversation, Input, Options};
 
 /// Seconds of sound that are appended at once, at most.
@@ -101,11 +101,11 @@ impl Client {
                 self.update(&rest["session"], id.as_deref(), conversation)
                     .await
             }
-            "conversation.item.create" => self.create_item(rest, id.as_deref()).await,
+            "conversation.item.create" => self.create_item(rest, id.as_deref(), conversation).await,
             "conversation.item.truncate" => {
                 let item = rest["item_id"].as_str().unwrap_or_default().to_owned();
                 let reply = self.answered.get(&item).copied().or_else(|| {
-                    let giving = self.replies.iter().find(|(_, giving)| giving.item == item);
+                    let giving = self.replies.iter().find(|(_, giving)| giving.is(&item));
                     giving.map(|(reply, _)| *reply)
                 });
                 let (Some(reply), Some(heard)) = (reply, rest["audio_end_ms"].as_u64()) else {
@@ -148,6 +148,13 @@ impl Client {
             }
             "response.create" => {
                 self.asked.create.clone_from(&id);
+                let offer = match self.settings.offer_of(&rest["response"]) {
+                    Ok(offer) => offer,
+                    Err(refused) => {
+                        let Refused { code, message } = refused;
+                        return self.wire.error(code, &message, id.as_deref()).await;
+                    }
+                };
                 let question = self.question(&rest["response"]);
                 if let Some(question) = &question
                     && question.chars().count() > self.chars
@@ -158,7 +165,7 @@ impl Client {
                         .error("invalid_value", &message, id.as_deref())
                         .await;
                 }
-                put(conversation, Input::Respond(question)).await
+                put(conversation, Input::Respond { question, offer }).await
             }
             "response.cancel" => {
                 self.asked.cancel = id;
@@ -232,7 +239,12 @@ impl Client {
         }
     }
 
-    pub(super) async fn create_item(&mut self, rest: &Value, id: Option<&str>) -> Result<(), Gone> {
+    pub(super) async fn create_item(
+        &mut self,
+        rest: &Value,
+        id: Option<&str>,
+        conversation: &Conversation,
+    ) -> Result<(), Gone> {
         let item = match items::read(&rest["item"]) {
             Ok(item) => item,
             Err(message) => return self.wire.error("invalid_value", &message, id).await,
@@ -252,6 +264,16 @@ impl Client {
                 return self.wire.error("invalid_value", &message, id).await;
             }
             self.typed.push(text);
+        }
+        if item["type"] == "function_call_output" {
+            match self.calls.returned(&item) {
+                Ok(outcome) => put(conversation, Input::Returned(Box::new(outcome))).await?,
+                Err(message) => return self.wire.error("item_not_found", &message, id).await,
+            }
+        }
+        if let Some((id, call)) = items::call(&item) {
+            // Of a session before this one: nobody knows what asked for it.
+            self.calls.made(id, String::new(), call);
         }
         let previous = self
             .items

@@ -163,6 +163,8 @@ impl Client {
                 .voice
                 .clone()
                 .or_else(|| self.engine.voice_of(profile)),
+            // This protocol has no tools.
+            offer: std::sync::Arc::default(),
             language,
             speed,
         })
