@@ -44,12 +44,6 @@ impl Drop for Disk<'_> {
 
 #[tokio::test]
 async fn a_full_disk_refuses_documents_and_goes_on_answering() {
-    // Beside the other tests it ends in one run of two: what waits for room is not always taken in again
-    // within the test's patience.
-    if std::env::var_os("GRIOT_CRASH_FULL_DISK").is_none() {
-        println!("skipped: it does not end reliably yet; GRIOT_CRASH_FULL_DISK=1 runs it");
-        return;
-    }
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path().join("disk");
     let home = Home::at(folder, at.clone());
