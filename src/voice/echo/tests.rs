@@ -15,7 +15,7 @@ impl Chance {
     }
 
     fn between(&mut self, least: f32, most: f32) -> f32 {
-        least + (self.next() + 1.0) / 2.0 * (most - least)
+        least + (most - least) * self.next().midpoint(1.0)
     }
 }
 
