@@ -392,7 +392,10 @@ impl Live {
                 }
             }
             News::Reply { reply, news } => self.reply(reply, news),
-            News::Filling(sound, rate) => self.filling = Some((sound, rate)),
+            News::Filling(sound, rate) => {
+                // It may have been on its way when the voice was switched off: in writing nothing fills time.
+                self.filling = self.options.aloud.then_some((sound, rate));
+            }
         }
     }
 

@@ -126,7 +126,8 @@ impl Live {
     }
 
     pub(super) fn prepare_filling(&mut self) {
-        self.filling = None;
+        // What was being prepared was for another voice, or for one.
+        (self.filling, self.filler) = (None, None);
         let Some(speaking) = self.speaking() else {
             return;
         };
