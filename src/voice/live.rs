@@ -7,6 +7,8 @@
 mod answering;
 mod doing;
 mod io;
+mod learn;
+mod sound;
 mod trace;
 mod work;
 
@@ -27,14 +29,14 @@ use super::{
     engine::{Engine, Options},
     hallucination::Hypothesis,
     ring::Ring,
-    session::{Event, Frame, JobId, Ms, Part, ReplyId, Session, Tuning},
+    session::{Event, JobId, ReplyId, Session, Tuning},
 };
 use crate::{
     domain::{
         Call as ToolCall, Citation, Component, ConversationId, DocumentId, Offer, Outcome,
         audio::LISTEN_RATE, resample::Resampler,
     },
-    ports::{PortError, VoiceActivity, hearing::FRAME},
+    ports::{PortError, VoiceActivity},
 };
 pub use io::{Input, Output};
 pub use trace::Timings;
@@ -42,12 +44,10 @@ use trace::Trace;
 
 /// News of the models that were not taken yet, at most.
 const NEWS: usize = 64;
+/// What calls have brought and nobody wanted to hear yet, at most: the newest.
+const OUTCOMES: usize = 16;
 /// Time goes on in such steps where no sound comes.
 const TICK: Duration = Duration::from_millis(20);
-/// A client that sends nothing for so long is taken to be silent.
-const STALL: Duration = Duration::from_millis(1000);
-/// Time that is made up at once, at most: what was not ticked was not waited for.
-const STEP: Ms = 100;
 
 /// What the work beside the machine tells it.
 enum News {
@@ -234,6 +234,9 @@ impl Live {
                 self.tell(Event::Respond(question));
             }
             Input::Returned(outcome) => {
+                if self.outcomes.len() == OUTCOMES {
+                    self.outcomes.remove(0);
+                }
                 self.outcomes.push(*outcome);
                 self.tell(Event::Returned);
             }
@@ -297,163 +300,6 @@ impl Live {
             turns.push((last.question.clone(), last.heard.clone()));
         }
         turns
-    }
-
-    /// Sound: into the ring, and frame after frame to the ears.
-    fn hear(&mut self, samples: &[f32]) {
-        self.sound_at = Instant::now();
-        let samples = self.resampler.push(samples);
-        if let Some(operator) = &self.operator {
-            let voice = crate::domain::audio::s16(&samples).collect();
-            // Who listens too slowly misses a bit; the caller must not wait for them.
-            let _ = operator.try_send(Output::Voice(voice));
-        }
-        self.ring.push(&samples);
-        self.partial.extend(samples);
-        while self.partial.len() >= FRAME {
-            let frame: [f32; FRAME] = self.partial[..FRAME]
-                .try_into()
-                .expect("the length is checked");
-            self.partial.drain(..FRAME);
-            self.frame(&frame);
-        }
-    }
-
-    fn frame(&mut self, frame: &[f32; FRAME]) {
-        let Some(ears) = &mut self.ears else {
-            self.tell(Event::Passed(super::session::FRAME_MS));
-            return;
-        };
-        let speech = ears.probability(frame).unwrap_or_else(|error| {
-            tracing::debug!(%error, "a frame was not heard");
-            0.0
-        });
-        let power = frame.iter().map(|sample| sample * sample).sum::<f32>() / FRAME as f32;
-        let level = 10.0 * power.max(1e-9).log10();
-        let own = self.own.hears(self.session.now(), frame);
-        self.tell(Event::Heard(Frame { speech, level, own }));
-    }
-
-    /// No sound has come for a while, but something is being said or awaited.
-    fn time_passes(&mut self) {
-        let since = std::mem::replace(&mut self.ticked_at, Instant::now());
-        let quiet = self.sound_at.elapsed();
-        if quiet < TICK * 3 {
-            return;
-        }
-        let passed = (since.elapsed().as_millis() as Ms).min(STEP);
-        if quiet >= STALL && self.ears.is_some() && self.session.is_hearing() {
-            // Whoever sends nothing more says nothing more.
-            self.fill(passed);
-        } else if self.session.is_at_work() && passed > 0 {
-            self.ring.push(&vec![0.0; passed as usize * 16]);
-            self.tell(Event::Passed(passed));
-        }
-    }
-
-    fn fill(&mut self, silence: Ms) {
-        let samples = vec![0.0; silence as usize * 16];
-        self.ring.push(&samples);
-        self.partial.extend(samples);
-        while self.partial.len() >= FRAME {
-            let frame: [f32; FRAME] = self.partial[..FRAME]
-                .try_into()
-                .expect("the length is checked");
-            self.partial.drain(..FRAME);
-            self.frame(&frame);
-        }
-    }
-
-    /// What the work beside us has brought.
-    fn learn(&mut self, news: News) {
-        match news {
-            News::Words { job, result, cost } => {
-                self.jobs.remove(&job);
-                match result {
-                    Ok(hypothesis) => {
-                        self.trace.words();
-                        self.tell(Event::Transcribed {
-                            job,
-                            hypothesis,
-                            cost: cost.as_millis() as Ms,
-                        });
-                    }
-                    Err(error) => {
-                        self.lacking(&error);
-                        self.tell(Event::TranscriptionFailed { job });
-                    }
-                }
-            }
-            News::Judged { job, result } => {
-                self.jobs.remove(&job);
-                match result {
-                    Ok(over) => self.tell(Event::Judged { job, over }),
-                    Err(error) => tracing::debug!(%error, "nobody judges whether the turn is over"),
-                }
-            }
-            News::Reply { reply, news } => self.reply(reply, news),
-            News::Filling(sound, rate) => {
-                // It may have been on its way when the voice was switched off: in writing nothing fills time.
-                self.filling = self.options.aloud.then_some((sound, rate));
-            }
-        }
-    }
-
-    fn reply(&mut self, reply: ReplyId, news: answering::News) {
-        let Some(answering) = self.answers.get_mut(&reply) else {
-            return;
-        };
-        let rate = answering.rate;
-        let part = match news {
-            answering::News::Mark(mark) => {
-                self.trace.mark(reply, mark);
-                return;
-            }
-            answering::News::Citation(citation) => {
-                answering.citations.push(citation);
-                Part::Citation(answering.citations.len() as u32 - 1)
-            }
-            answering::News::Clause { text, sound } => {
-                let length = sound.len() as u64 * 1000 / u64::from(rate);
-                answering.sound.extend(sound);
-                Part::Clause {
-                    text,
-                    sound: length,
-                }
-            }
-            answering::News::Call(call) => {
-                answering.calls = Some(call);
-                Part::Call
-            }
-            answering::News::Lacking(error) => {
-                self.lacking(&error);
-                return;
-            }
-            answering::News::Done {
-                documents,
-                degraded,
-            } => {
-                answering.documents = documents;
-                answering.degraded = degraded;
-                Part::Done
-            }
-            answering::News::Failed(error) => {
-                tracing::warn!(%error, "an answer broke off");
-                Part::Failed
-            }
-        };
-        self.tell(Event::Reply { reply, part });
-    }
-
-    /// A part is missing: told once.
-    fn lacking(&mut self, error: &PortError) {
-        let component = error.component();
-        tracing::debug!(%component, %error, "a conversation goes on without a part");
-        if matches!(error, PortError::Refused { .. }) || self.told.contains(&component) {
-            return;
-        }
-        self.told.push(component);
-        self.send(Output::Degraded(vec![component]));
     }
 
     fn tell(&mut self, event: Event) {

@@ -14,6 +14,7 @@
 //! instead of an answer there is nothing to be heard: the answer is over with its call.
 
 mod event;
+mod learn;
 mod listen;
 mod reply;
 mod requests;

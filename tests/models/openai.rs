@@ -147,6 +147,20 @@ async fn passes(program: impl AsRef<std::ffi::OsStr>, script: &Path, daemon: &Da
     );
 }
 
+/// Runs scripts with the official client, or says why it is not there.
+async fn python_passes(scripts: &[&str], daemon: &Daemon) {
+    let python = match python() {
+        Ok(python) => python,
+        Err(reason) => {
+            println!("skipped: the OpenAI client for Python cannot be installed: {reason}");
+            return;
+        }
+    };
+    for name in scripts {
+        passes(&python, &script(name), daemon).await;
+    }
+}
+
 fn script(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/models")
@@ -158,15 +172,7 @@ async fn the_official_python_client_speaks_and_listens() {
     let Some((daemon, _home)) = daemon().await else {
         return;
     };
-    let python = match python() {
-        Ok(python) => python,
-        Err(reason) => {
-            println!("skipped: the OpenAI client for Python cannot be installed: {reason}");
-            return;
-        }
-    };
-    passes(&python, &script("openai_audio.py"), &daemon).await;
-    passes(&python, &script("openai_realtime.py"), &daemon).await;
+    python_passes(&["openai_audio.py", "openai_realtime.py"], &daemon).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -174,14 +180,7 @@ async fn the_official_python_client_runs_a_tool() {
     let Some((daemon, _home)) = writing_daemon().await else {
         return;
     };
-    let python = match python() {
-        Ok(python) => python,
-        Err(reason) => {
-            println!("skipped: the OpenAI client for Python cannot be installed: {reason}");
-            return;
-        }
-    };
-    passes(&python, &script("openai_tools.py"), &daemon).await;
+    python_passes(&["openai_tools.py"], &daemon).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -37,6 +37,7 @@ impl Session {
         }
         self.stop_answering(state);
         self.unanswered.clear();
+        self.returned = false;
         let turn = self.turn();
         let reply = self.reply(turn, text, false);
         self.give(reply, false)

@@ -103,7 +103,10 @@ impl Session {
             barge.level = barge.level.max(frame.level);
         }
         barge.own += frame.own;
-        if 2 * barge.own > self.now - barge.began {
+        // Once somebody has said enough, our voice going on does not speak against them: their words decide, unless
+        // an echo has just been found, which may be all there was.
+        let asked = barge.job.is_some() && frame.own <= FRAME_MS;
+        if !asked && 2 * barge.own > self.now - barge.began {
             self.unduck(&barge);
             self.out.push(Effect::Resumed { echo: true });
             self.run.speech = 0;

@@ -2,6 +2,8 @@
 
 mod calls;
 mod interruptions;
+mod long;
+mod manual;
 
 use super::*;
 use crate::voice::{
@@ -344,52 +346,6 @@ fn a_slow_answer_is_announced_once() {
     check(&twice, &["passed 2000"], &[]);
 }
 
-#[test]
-fn the_client_says_when_a_turn_ends() {
-    check_with(
-        MANUAL,
-        &[],
-        &[
-            "hush 320",
-            "speak 640",
-            "hush 3200",
-            "commit",
-            "respond",
-            "words When is rent due?",
-            "clause 400 Monday.",
-            "respond",
-            "done",
-            "passed 400",
-        ],
-        &[
-            "[hearing]",
-            "look?",
-            "whole?",
-            "[thinking]",
-            "transcript When is rent due?",
-            "ask When is rent due?",
-            "began guessed=false",
-            "say Monday.",
-            "sent to 300",
-            "[speaking]",
-            "refused Busy",
-            "sent to 400",
-            "ended Completed 400 ms: Monday.",
-            "[listening]",
-        ],
-    );
-    check_with(
-        MANUAL,
-        &[],
-        &["hush 320", "commit", "respond", "interrupt"],
-        &[
-            "dismissed Doubted(TooLittleVoice)",
-            "refused NothingSaid",
-            "refused NothingToCancel",
-        ],
-    );
-}
-
 /// The client says when a turn ends, and when it is answered.
 const MANUAL: Tuning = Tuning {
     detection: Detection::Manual,
@@ -401,72 +357,6 @@ const MANUAL: Tuning = Tuning {
     acknowledge: true,
     hears: true,
 };
-
-#[test]
-fn words_after_a_long_silence_are_heard_from_their_beginning() {
-    let frames = |speech: f32, ms: Ms| {
-        let level = if speech > 0.5 { -20.0 } else { -70.0 };
-        vec![
-            Event::Heard(Frame {
-                speech,
-                level,
-                own: 0
-            });
-            (ms / FRAME_MS) as usize
-        ]
-    };
-    let long_answer = Event::Reply {
-        reply: ReplyId(1),
-        part: Part::Clause {
-            text: "It depends. ".to_owned(),
-            sound: 90_000,
-        },
-    };
-    let asked = vec![Event::Typed("When?".to_owned()), long_answer];
-    // After a noise, some of the silence is heard too.
-    for (before, silence) in [(vec![], 0), (asked, 0), (frames(0.95, 32), 13_000)] {
-        let mut session = Session::new(MANUAL);
-        let note = format!("{before:?}");
-        for event in [before, frames(0.02, 64_000)].concat() {
-            session.on(event);
-        }
-        let spoken = session.now();
-        for event in frames(0.95, 1280) {
-            session.on(event);
-        }
-        let effects = session.on(Event::Commit).into_iter();
-        let mut stretches = effects.filter_map(|effect| match effect {
-            Effect::Transcribe {
-                whole: true,
-                stretch,
-                ..
-            } => Some(stretch),
-            _ => None,
-        });
-        let stretch = stretches.next().expect("the words are asked for");
-        assert_eq!(stretch.end, spoken + 1280, "{note}");
-        let begun_before = spoken - stretch.start;
-        assert!(
-            (300..=300 + silence).contains(&begun_before),
-            "{note}: {begun_before}"
-        );
-    }
-}
-
-#[test]
-fn words_are_kept_however_long_the_answer_goes_on() {
-    let said = "transcript When is rent due?".to_owned();
-    let script = ["speak 640", "hush 27008", "words When is rent due?"];
-    for before in [&["typed When?", "clause 90000 It depends."][..], &[]] {
-        let rest = ["hush 64000", "commit"];
-        let log = play(
-            &mut Session::new(MANUAL),
-            &[before, &script, &rest].concat(),
-        );
-        let whole = log.iter().filter(|line| *line == "whole?").count();
-        assert!(whole == 1 && log.contains(&said), "{log:#?}");
-    }
-}
 
 #[test]
 fn patience() {
@@ -492,31 +382,6 @@ fn patience() {
         &[
             "stopped 1 at 640",
             "transcript When is rent due?",
-            "began guessed=true",
-            "[thinking]",
-        ],
-    );
-}
-
-#[test]
-fn long_turns_are_written_down_in_pieces() {
-    let script = [
-        "speak 26016",
-        "words When is the rent of the flat",
-        "speak 640",
-        "hush 96",
-        "words due?",
-        "judged 0.9",
-        "hush 160",
-    ];
-    check(
-        &script[..3],
-        &script[3..],
-        &[
-            "whole?",
-            "guess When is the rent of the flat due?",
-            "stopped 1 at 26656",
-            "transcript When is the rent of the flat due?",
             "began guessed=true",
             "[thinking]",
         ],

@@ -133,6 +133,8 @@ impl Session {
             }
             return State::Idle;
         }
+        // What a call brought before that nobody wanted to hear is not the answer to the next thing either.
+        self.returned = false;
         let mut question = std::mem::take(&mut self.unanswered);
         question.push(utterance.question(text));
         let question = question.join(" ");

@@ -155,6 +155,22 @@ fn our_own_voice_known_by_its_sound() {
             "[hearing]",
         ],
     );
+    // A short word is not lost to our voice that goes on after it, until the caller has heard what was sent.
+    check(
+        &before,
+        &["speak 256", "own 320", "words Stop."],
+        &[
+            "duck true",
+            "sent to 1452",
+            "look?",
+            "started 2 at 1524",
+            "duck false",
+            "flush",
+            "drop Ended",
+            "ended Cancelled(Speech) 1452 ms: Rent is due on the first day of",
+            "[hearing]",
+        ],
+    );
     // After the answer, too, it is no turn.
     let over = [&ANSWERING[..], &["done", "hush 2560"]].concat();
     check(&over, &["own 640"], &[]);
