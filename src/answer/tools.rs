@@ -148,7 +148,9 @@ pub(super) fn relay(
         let mut course = Course::begin(Some(conversation));
         let share = OUTPUT_CHARS / outcomes.len().max(1);
         for outcome in &mut outcomes {
-            outcome.output = outcome.output.chars().take(share).collect();
+            for text in [&mut outcome.output, &mut outcome.call.arguments] {
+                *text = text.chars().take(share).collect();
+            }
         }
         let mut text = String::new();
         let mut end = Written::default();

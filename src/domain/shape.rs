@@ -9,6 +9,8 @@ use serde_json::{Map, Value, json};
 const DEPTH: usize = 8;
 /// Places of a schema that are looked at; references can name the same ones over and over.
 const PLACES: usize = 256;
+/// Types of one value that are looked at: there are seven.
+const KINDS: usize = 8;
 /// Whole numbers that every reader of JSON keeps as they are: up to 2^53.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
@@ -178,14 +180,23 @@ impl Reader<'_> {
             return self.read(only, depth + 1);
         }
         if let Some(kinds) = list(schema, "type") {
-            let alone = kinds.iter().map(|kind| {
-                let mut alone = schema.clone();
-                alone["type"] = kind.clone();
-                alone
-            });
-            return self.either(alone.collect::<Vec<_>>().iter(), depth);
+            let shapes = kinds.iter().take(KINDS);
+            return Shape::Either(
+                shapes
+                    .map(|kind| self.kind(schema, kind.as_str(), depth + 1))
+                    .collect(),
+            );
         }
-        match schema["type"].as_str() {
+        self.kind(schema, schema["type"].as_str(), depth)
+    }
+
+    /// A schema as one of the types that it may have.
+    fn kind(&mut self, schema: &Value, kind: Option<&str>, depth: usize) -> Shape {
+        self.places += 1;
+        if depth > DEPTH || self.places > PLACES {
+            return Shape::Any;
+        }
+        match kind {
             Some("object") if !schema["properties"].is_object() => Shape::Map,
             Some("object") => self.object(schema, depth),
             None if schema["properties"].is_object() => self.object(schema, depth),
@@ -235,6 +246,16 @@ fn list<'s>(schema: &'s Value, field: &str) -> Option<&'s Vec<Value>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_list_of_types_is_not_looked_at_for_ever() {
+        let kinds = vec!["string"; 2000];
+        let shape = Shape::of(&json!({ "type": kinds }));
+        assert!(
+            matches!(&shape, Shape::Either(shapes) if shapes.len() == KINDS),
+            "{shape:?}"
+        );
+    }
 
     #[track_caller]
     fn check(schema: &Value, yes: &[Value], no: &[Value]) {

@@ -63,6 +63,11 @@ impl Tool {
                 given: name.chars().take(80).collect(),
             });
         }
+        // Before its schema is read: what is too long is not looked into.
+        let bytes = name.len() + description.len() + parameters.to_string().len();
+        if bytes > BYTES {
+            return Err(BadTools::TooLong(bytes));
+        }
         // Without parameters there are no arguments.
         let shape = match parameters["properties"].is_object() || parameters.get("$ref").is_some() {
             true => Shape::of(&parameters),
@@ -253,8 +258,12 @@ mod tests {
         };
         let many = (0..33).map(|n| Tool::new(&format!("t{n}"), "", Value::Null).unwrap());
         check(many.collect(), Choice::Auto, "33 tools");
-        let long = Tool::new("long", &"x".repeat(BYTES), Value::Null).unwrap();
-        check(vec![long], Choice::Auto, "bytes");
+        let long = |name: &str, length: usize| Tool::new(name, &"x".repeat(length), Value::Null);
+        let halves = ["a", "b"].map(|name| long(name, BYTES / 2).unwrap());
+        check(halves.into(), Choice::Auto, "bytes");
+        // One alone is refused before its schema is read.
+        let refused = long("long", BYTES).unwrap_err().to_string();
+        assert!(refused.contains("bytes"), "{refused}");
         check(vec![lamp(), lamp()], Choice::Auto, "two tools named");
         check(
             vec![lamp()],

@@ -14,7 +14,7 @@
 
 mod spectra;
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, sync::LazyLock};
 
 use spectra::{BANDS, Powers, Spectra};
 
@@ -56,6 +56,9 @@ const ABOVE: f32 = 8.0;
 const LOUD: f32 = 1e-5 * (FRAME * FRAME) as f32 * 3.0 / 16.0;
 /// A frame is ours when no more of its power is unexplained.
 const UNEXPLAINED: f32 = 0.3;
+
+/// Planned once: they hold no sound.
+static SPECTRA: LazyLock<Spectra> = LazyLock::new(Spectra::new);
 
 /// What the caller plays, by the time of their microphone.
 struct Played {
@@ -135,7 +138,6 @@ pub struct OwnVoice {
     /// The delay of the last comparison, if it had a peak.
     candidate: Option<usize>,
     frames: u32,
-    spectra: Spectra,
 }
 
 impl Default for OwnVoice {
@@ -153,7 +155,6 @@ impl Default for OwnVoice {
             path: None,
             candidate: None,
             frames: 0,
-            spectra: Spectra::new(),
         }
     }
 }
@@ -214,21 +215,24 @@ impl OwnVoice {
         let Some(path) = &mut self.path else {
             return false;
         };
-        let expected = self.spectra.played(&self.played, from, path.delay);
+        let expected = SPECTRA.played(&self.played, from, path.delay);
         path.tail = ring(path.tail, expected);
-        explains(path.tail, path.gains, self.spectra.powers(frame))
+        explains(path.tail, path.gains, SPECTRA.powers(frame))
     }
 
     /// Looks for the delay. True where there is an echo.
     fn compare(&mut self) -> bool {
-        let heard: Vec<f32> = self.heard.iter().copied().collect();
+        let heard = self.heard.make_contiguous();
+        if power(heard) < HEARD_LEAST {
+            return false;
+        }
         let mut played = vec![0.0; SPAN + LATEST];
         let from = self.until as i64 - (SPAN + LATEST) as i64;
         self.played.read(from, &mut played);
-        if power(&heard) < HEARD_LEAST || power(&played) < PLAYED_LEAST {
+        if power(&played) < PLAYED_LEAST {
             return false;
         }
-        let (delay, peak) = self.spectra.delay(&heard, &played);
+        let (delay, peak) = SPECTRA.delay(heard, &played);
         let before = self.candidate.take();
         let found = peak >= PLAIN
             || (peak >= TWICE && before.is_some_and(|before| before.abs_diff(delay) <= SAME));
@@ -237,6 +241,10 @@ impl OwnVoice {
         }
         match &mut self.path {
             Some(path) if found => {
+                if path.delay.abs_diff(delay) > SAME {
+                    // Another way, which has to explain what is heard like the first.
+                    (path.gains, path.tail) = ([0.0; BANDS], [0.0; BANDS]);
+                }
                 path.delay = delay;
                 path.unseen = 0;
             }
@@ -273,9 +281,9 @@ impl OwnVoice {
             .enumerate()
             .map(|(n, frame)| {
                 let from = begin + (n * FRAME) as u64;
-                let expected = self.spectra.played(&self.played, from, path.delay);
+                let expected = SPECTRA.played(&self.played, from, path.delay);
                 tail = ring(tail, expected);
-                (tail, self.spectra.powers(frame))
+                (tail, SPECTRA.powers(frame))
             })
             .collect();
         let unknown = path.gains == [0.0; BANDS];

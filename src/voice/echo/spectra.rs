@@ -27,8 +27,9 @@ pub(super) struct Spectra {
     small: Arc<dyn RealToComplex<f32>>,
     large: Arc<dyn RealToComplex<f32>>,
     back: Arc<dyn ComplexToReal<f32>>,
-    /// Hann's, of a frame.
+    /// Hann's, of a frame and of all that is compared.
     window: [f32; FRAME],
+    span: Vec<f32>,
     /// The first bin of each band, and the one after the last.
     bins: [usize; EDGES.len()],
 }
@@ -42,6 +43,7 @@ impl Spectra {
             large: planner.plan_fft_forward(COMPARED),
             back: planner.plan_fft_inverse(COMPARED),
             window: std::array::from_fn(|n| hann(n, FRAME)),
+            span: (0..SPAN).map(|n| hann(n, SPAN)).collect(),
             bins: EDGES.map(bin),
         }
     }
@@ -73,7 +75,7 @@ impl Spectra {
     /// By how many samples what was heard (`SPAN`) is later than what was played (`LATEST` more, with the same
     /// end), and how plain that is: the peak over the root mean square of all delays.
     pub fn delay(&self, heard: &[f32], played: &[f32]) -> (usize, f32) {
-        let heard = heard.iter().enumerate().map(|(n, s)| s * hann(n, SPAN));
+        let heard = heard.iter().zip(&self.span).map(|(s, w)| s * w);
         let heard = self.spectrum(heard);
         let played = self.spectrum(played.iter().copied());
         let hertz = LISTEN_RATE as f32 / COMPARED as f32;

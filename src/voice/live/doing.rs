@@ -54,6 +54,9 @@ impl Live {
                 ..
             } => {
                 self.trace.asked(reply, guess);
+                if !guess {
+                    self.outcomes.clear();
+                }
                 self.ask(reply, question);
             }
             Effect::Relay {
