@@ -73,7 +73,7 @@ impl Catalog {
     }
 
     #[cfg(test)]
-    fn limit_pages(&self, more: i64) {
+    pub(crate) fn limit_pages(&self, more: i64) {
         self.connections.limit_pages(more);
     }
 

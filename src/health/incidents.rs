@@ -7,7 +7,10 @@
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     future::Future,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -257,20 +260,31 @@ impl Incidents {
     /// that an earlier run left open are closed there first: that run ended without saying so.
     ///
     /// # Errors
-    /// When those cannot be closed. Later failures are logged and tried again.
+    /// When those cannot be closed for another reason than a full disk. Later failures are logged and
+    /// tried again.
     pub async fn keep_in(
         self: &Arc<Self>,
         catalog: Arc<Catalog>,
         tracker: &TaskTracker,
         cancel: CancellationToken,
     ) -> Result<(), CatalogError> {
-        let stale = catalog.call(Catalog::close_stale_incidents).await?;
-        if stale > 0 {
-            tracing::info!(stale, "incidents of an earlier run were closed");
-        }
+        let closed = match close_stale(&catalog).await {
+            Ok(()) => true,
+            // Questions are answered from a full disk; it is done before the first incident is written.
+            Err(CatalogError::DiskFull) => {
+                tracing::warn!("the disk is full: incidents of an earlier run stay open for now");
+                false
+            }
+            Err(error) => return Err(error),
+        };
+        let closed = Arc::new(AtomicBool::new(closed));
         let write = move |batch: Vec<Incident>| {
-            let catalog = Arc::clone(&catalog);
+            let (catalog, closed) = (Arc::clone(&catalog), Arc::clone(&closed));
             async move {
+                if !closed.load(Ordering::Relaxed) {
+                    close_stale(&catalog).await?;
+                    closed.store(true, Ordering::Relaxed);
+                }
                 catalog
                     .call(move |catalog| {
                         batch
@@ -346,5 +360,65 @@ impl Incidents {
             log.unwritten.pop_first();
         }
         true
+    }
+}
+
+/// Closes what a run that broke off left open.
+async fn close_stale(catalog: &Arc<Catalog>) -> Result<(), CatalogError> {
+    let stale = catalog.call(Catalog::close_stale_incidents).await?;
+    if stale > 0 {
+        tracing::info!(stale, "incidents of an earlier run were closed");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_full_disk_does_not_keep_the_daemon_from_starting() {
+        let folder = tempfile::tempdir().unwrap();
+        let catalog = Arc::new(Catalog::open(&folder.path().join("catalog.sqlite")).unwrap());
+        // Rows of every length about a page's: to be closed makes some longer than that.
+        for length in (3500..4100).step_by(8) {
+            let stale = Incident {
+                id: IncidentId::new(),
+                component: Component::Embedder,
+                part: "local".to_owned(),
+                opened: Timestamp::now(),
+                closed: None,
+                cause: "x".repeat(length),
+                action: String::new(),
+                degraded_answers: 0,
+                events: Vec::new(),
+            };
+            catalog.save_incident(&stale).unwrap();
+        }
+        catalog.limit_pages(0);
+        assert!(matches!(
+            catalog.close_stale_incidents(),
+            Err(CatalogError::DiskFull)
+        ));
+        let incidents = Arc::new(Incidents::default());
+        let (tracker, cancel) = (TaskTracker::new(), CancellationToken::new());
+        incidents
+            .keep_in(Arc::clone(&catalog), &tracker, cancel.clone())
+            .await
+            .unwrap();
+
+        // There is room again when the next one is written.
+        catalog.limit_pages(1000);
+        incidents.open(0, Component::Disk, "library", "only 3 MiB are free");
+        cancel.cancel();
+        tracker.close();
+        tracker.wait().await;
+        let all = catalog.incidents(1000).unwrap();
+        let open: Vec<&str> = all
+            .iter()
+            .filter(|incident| incident.closed.is_none())
+            .map(|incident| incident.part.as_str())
+            .collect();
+        assert_eq!(open, ["library"]);
     }
 }
