@@ -11,7 +11,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::EdgeError;
+use crate::{EdgeError, room};
 
 /// Size of one file of the log. The default of the shard is 32 MiB, of which two are always there.
 pub(crate) const SEGMENT_BYTES: usize = 8 * 1024 * 1024;
@@ -19,9 +19,16 @@ pub(crate) const SEGMENT_BYTES: usize = 8 * 1024 * 1024;
 /// Closed files that are let lie before the shard is reopened to drop them: 128 MiB.
 const MANY: usize = 16;
 
-/// Whether it is time to reopen the shard.
+/// Whether it is time to reopen the shard: there are many files, or what could go takes
+/// more than is free. Opening reads the whole index, so that is not for every flush.
 pub(crate) fn is_long(shard: &Path) -> Result<bool, EdgeError> {
-    Ok(closed_files(shard)?.len() > MANY)
+    let could_go = closed_files(shard)?.len().saturating_sub(1);
+    let scarce = || room::free(shard).is_some_and(|free| is_scarce(could_go, free));
+    Ok(could_go >= MANY || (could_go > 0 && scarce()))
+}
+
+fn is_scarce(could_go: usize, free: u64) -> bool {
+    free < (could_go * SEGMENT_BYTES) as u64
 }
 
 /// Removes the closed files but the last. The shard must not be open.
@@ -84,5 +91,15 @@ mod tests {
         left.sort();
         fs::remove_dir_all(&folder).unwrap();
         assert_eq!(left, ["closed-1000", "first-index", "open-4"]);
+    }
+
+    #[test]
+    fn the_log_is_shorter_where_room_is_scarce() {
+        let mib = |n: u64| n << 20;
+        assert!(!is_scarce(1, mib(8)));
+        assert!(is_scarce(1, mib(8) - 1));
+        assert!(is_scarce(10, mib(50)));
+        assert!(!is_scarce(15, mib(1000)));
+        assert!(!is_scarce(0, 0));
     }
 }

@@ -12,8 +12,8 @@ pub(crate) const LEAST: u64 = 4 * 1024 * 1024;
 /// # Errors
 /// [`EdgeError::Io`] of the kind `StorageFull` when less than `bytes` are free.
 pub(crate) fn at_least(bytes: u64, folder: &Path) -> Result<(), EdgeError> {
-    match rustix::fs::statvfs(folder) {
-        Ok(disk) if disk.f_bavail.saturating_mul(disk.f_frsize) < bytes => Err(EdgeError::io(
+    match free(folder) {
+        Some(free) if free < bytes => Err(EdgeError::io(
             "write to",
             folder,
             io::ErrorKind::StorageFull.into(),
@@ -21,6 +21,12 @@ pub(crate) fn at_least(bytes: u64, folder: &Path) -> Result<(), EdgeError> {
         // A file system that does not tell says so when it is full.
         _ => Ok(()),
     }
+}
+
+/// Bytes that are free where the folder is, if the file system tells.
+pub(crate) fn free(folder: &Path) -> Option<u64> {
+    let disk = rustix::fs::statvfs(folder).ok()?;
+    Some(disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 
 /// Bytes of the disk that a folder takes, about: what goes while it is counted does not count.

@@ -22,6 +22,10 @@ const TOGETHER: usize = 16;
 /// Points written at once.
 const POINTS: usize = 256;
 
+/// Points between two flushes: some 15 MB of the store's log, and as much again of the index. Until then the log
+/// grows and deletes wait; and room on the disk is looked for as often.
+const POINTS_A_FLUSH: usize = 4096;
+
 /// As in the stage before: faults before the question whose fault it is, and how often it may be the
 /// document's.
 const TRIES: u32 = 3;
@@ -47,9 +51,11 @@ pub(super) async fn run(shared: Arc<Shared>, mut embedded: mpsc::Receiver<Embedd
             () = shared.cancel.cancelled() => None,
         };
         let Some(first) = first else { return };
+        let mut points = first.vectors.len();
         let mut group = vec![first];
-        while group.len() < TOGETHER {
+        while group.len() < TOGETHER && points < POINTS_A_FLUSH {
             let Ok(next) = embedded.try_recv() else { break };
+            points += next.vectors.len();
             group.push(next);
         }
         if !publish_group(&shared, group, &pulse).await {
@@ -144,11 +150,7 @@ async fn forget_points(shared: &Shared, one: &Embedded) -> bool {
 /// Everything from the look at the catalog to the publication, with nobody else at the points. An
 /// attempt that is broken off is repeated from its beginning.
 async fn attempt(shared: &Arc<Shared>, group: &[Embedded]) -> Result<(), Setback> {
-    shared
-        .room
-        .for_documents()
-        .await
-        .map_err(|_| Setback::Catalog(CatalogError::DiskFull))?;
+    look_for_room(shared).await?;
     let _points = shared.points.lock().await;
     shared.open_store().await?;
     let mut current = Vec::with_capacity(group.len());
@@ -175,10 +177,18 @@ async fn attempt(shared: &Arc<Shared>, group: &[Embedded]) -> Result<(), Setback
         }
     }
     let mut points = Vec::with_capacity(POINTS);
+    let mut unflushed = 0;
     for point in current.iter().flat_map(|one| points_of(one)) {
         points.push(point);
         if points.len() == POINTS {
             shared.store.upsert(std::mem::take(&mut points)).await?;
+            unflushed += POINTS;
+        }
+        // A book.
+        if unflushed >= POINTS_A_FLUSH {
+            shared.store.flush().await?;
+            look_for_room(shared).await?;
+            unflushed = 0;
         }
     }
     if !points.is_empty() {
@@ -218,6 +228,11 @@ async fn attempt(shared: &Arc<Shared>, group: &[Embedded]) -> Result<(), Setback
         }
     }
     Ok(())
+}
+
+async fn look_for_room(shared: &Shared) -> Result<(), Setback> {
+    let room = shared.room.for_documents().await;
+    room.map_err(|_| Setback::Catalog(CatalogError::DiskFull))
 }
 
 fn points_of(one: &Embedded) -> impl Iterator<Item = Point> {
