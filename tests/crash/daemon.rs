@@ -33,6 +33,15 @@ pub struct Home {
     pub log: PathBuf,
 }
 
+/// A test that fails shows what the daemon said.
+impl Drop for Home {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("the daemon said at last:\n{}", self.said());
+        }
+    }
+}
+
 impl Home {
     pub fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();

@@ -5,6 +5,11 @@ use std::{
     process::{Command, Stdio},
 };
 
+use griot::{
+    domain::Component,
+    health::{Incident, IncidentId},
+};
+use jiff::Timestamp;
 use reqwest::StatusCode;
 
 use crate::{
@@ -13,9 +18,12 @@ use crate::{
     document::{made, of_length},
 };
 
-/// MiB of the disk, and what uploads leave of it.
-const SIZE: &str = "size=96m";
-const KEEP_FREE: (&str, &str) = ("GRIOT__INGEST__KEEP_FREE_MIB", "24");
+/// MiB of the disk, and what uploads leave of it: the index takes room in pieces of 32 MiB, so less would be no
+/// room to go on with.
+const SIZE: &str = "size=224m";
+const KEEP_FREE: (&str, &str) = ("GRIOT__INGEST__KEEP_FREE_MIB", "48");
+/// What somebody else has on it from the beginning, in bytes, so that it fills up sooner.
+const TAKEN: usize = 96 << 20;
 
 /// A small disk in memory, mounted while this value lives.
 struct Disk<'a>(&'a Path);
@@ -42,14 +50,30 @@ impl Drop for Disk<'_> {
     }
 }
 
+fn lost() -> Incident {
+    Incident {
+        id: IncidentId::new(),
+        component: Component::Embedder,
+        part: "minilm".to_owned(),
+        opened: Timestamp::now(),
+        closed: None,
+        cause: "its file is gone".to_owned(),
+        action: String::new(),
+        degraded_answers: 0,
+        events: Vec::new(),
+    }
+}
+
 #[tokio::test]
 async fn a_full_disk_refuses_documents_and_goes_on_answering() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path().join("disk");
-    let home = Home::at(folder, at.clone());
     let Some(_disk) = Disk::mount(&at) else {
         return;
     };
+    let home = Home::at(folder, at.clone());
+    let taken = at.join("somebody-elses-too");
+    std::fs::write(&taken, vec![1; TAKEN]).unwrap();
     let mut daemon = home.run(&[KEEP_FREE]);
     let client = daemon.client();
     let small = made(1);
@@ -75,6 +99,9 @@ async fn a_full_disk_refuses_documents_and_goes_on_answering() {
         let (status, answer) = client.search(&small.words[0]).await.unwrap();
         assert_eq!(status, StatusCode::OK, "{answer}");
     };
+    // Something is lost just then: the next start finds that in the catalog, and cannot write that it ended.
+    let lost = lost();
+    audit::catalog(&home.path).save_incident(&lost).unwrap();
     // Somebody else takes the rest.
     let ballast = at.join("somebody-elses");
     let filled = Command::new("dd")
@@ -115,9 +142,11 @@ async fn a_full_disk_refuses_documents_and_goes_on_answering() {
     assert!(text.contains(&small.words[0]), "{answer}");
 
     std::fs::remove_file(&ballast).unwrap();
+    std::fs::remove_file(&taken).unwrap();
     // With what uploads leave, documents can be deleted, and then there is room again.
-    let most = kept.len().saturating_sub(10).max(1);
-    for (_, id) in kept.drain(..most) {
+    // The newest first: the index does not go on growing by what is to go.
+    let few = kept.len().min(10);
+    for (_, id) in kept.drain(few..).rev() {
         let (status, body) = client.delete(&id).await.unwrap();
         assert_eq!(status, StatusCode::OK, "{body}");
     }
@@ -142,7 +171,9 @@ async fn a_full_disk_refuses_documents_and_goes_on_answering() {
         catalog.cleanups().unwrap().is_empty()
     })
     .await;
-    drop(catalog);
     daemon.stop();
+    let stale = catalog.incident(lost.id).unwrap().unwrap();
+    assert!(stale.closed.is_some(), "{stale:?}");
+    drop(catalog);
     audit::audit(&home.path).await;
 }
