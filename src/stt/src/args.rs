@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Parser;
 
+use crate::pace::Pace;
+
 /// Speech to text over a Unix socket.
 #[derive(Debug, Parser)]
 #[command(name = "griot-stt", version, about)]
@@ -14,7 +16,8 @@ pub struct Args {
     /// Where to listen; made for its owner alone by the folder that it is in.
     #[arg(long, value_name = "PATH")]
     pub socket: PathBuf,
-    /// Threads of one transcript [default: half of the cores, one at least and four at most].
+    /// Threads of one transcript, always [default: all cores, four at most, for a final one while nobody else uses
+    /// them; half of them otherwise].
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
     /// End when standard input closes.
@@ -23,10 +26,12 @@ pub struct Args {
 }
 
 impl Args {
-    /// More threads than cores that are free spin at whisper.cpp's barriers and get slower, and somebody who
-    /// speaks wants the others for the language model.
-    pub fn threads(&self) -> usize {
+    /// How many threads a transcript gets.
+    pub fn pace(&self) -> Pace {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        self.threads.unwrap_or((cores / 2).clamp(1, 4)).max(1)
+        match self.threads {
+            Some(threads) => Pace::new(threads.max(1), threads.max(1)),
+            None => Pace::new((cores / 2).clamp(1, 4), cores.clamp(1, 4)),
+        }
     }
 }

@@ -2,7 +2,11 @@
 
 use std::{
     path::Path,
-    sync::{Arc, atomic::AtomicBool, atomic::Ordering},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use whisper_rs::{
@@ -12,6 +16,7 @@ use whisper_rs::{
 
 use crate::{
     guard,
+    pace::Pace,
     queue::{Job, Queue},
     wire::{Header, RATE, Reply, Segment, Transcript, Word},
 };
@@ -24,7 +29,7 @@ const SHORTEST: usize = RATE / 5;
 /// A loaded model.
 pub struct Engine {
     context: WhisperContext,
-    threads: usize,
+    pace: Mutex<Pace>,
 }
 
 /// Why a model cannot be used.
@@ -43,13 +48,16 @@ struct Run {
 
 impl Engine {
     /// Reads the model: 44 MB and about a tenth of a second for the smallest.
-    pub fn load(path: &Path, threads: usize) -> Result<Self, EngineError> {
+    pub fn load(path: &Path, pace: Pace) -> Result<Self, EngineError> {
         let context = WhisperContext::new_with_params(path, WhisperContextParameters::default())
             .map_err(|error| EngineError::Load {
                 path: path.display().to_string(),
                 reason: error.to_string(),
             })?;
-        Ok(Self { context, threads })
+        Ok(Self {
+            context,
+            pace: Mutex::new(pace),
+        })
     }
 
     /// Works until the process ends.
@@ -142,7 +150,8 @@ impl Engine {
         } = &job.header;
         let seconds = job.samples.len() as f32 / RATE as f32;
         let mut params = FullParams::new(SamplingStrategy::Greedy { best_of: 1 });
-        params.set_n_threads(self.threads as i32);
+        let threads = self.pace().threads(job.header.partial);
+        params.set_n_threads(threads as i32);
         params.set_audio_ctx(context as i32);
         params.set_single_segment(true);
         params.set_no_context(true);
@@ -172,6 +181,7 @@ impl Engine {
             params.set_initial_prompt(prompt);
         }
         params.set_abort_callback_safe::<_, Abort>(abort_when(Arc::clone(&job.gone)));
+        let (began, cpu) = (Instant::now(), cpu_ms());
         let result = if job.samples.len() < SHORTEST {
             let mut samples = job.samples.clone();
             samples.resize(SHORTEST, 0.0);
@@ -179,11 +189,19 @@ impl Engine {
         } else {
             state.full(params, &job.samples)
         };
+        if !job.header.partial {
+            let cpu = Duration::from_millis(cpu_ms().saturating_sub(cpu));
+            self.pace().ran(threads, began.elapsed(), cpu);
+        }
         if job.is_cancelled() {
             return Err("cancelled".to_owned());
         }
         result.map_err(|error| error.to_string())?;
         Ok(self.collect(state, seconds, *words))
+    }
+
+    fn pace(&self) -> MutexGuard<'_, Pace> {
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn collect(&self, state: &WhisperState, seconds: f32, words: bool) -> Run {

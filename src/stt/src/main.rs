@@ -9,6 +9,7 @@ mod args;
 mod connection;
 mod engine;
 mod guard;
+mod pace;
 mod queue;
 mod socket;
 mod wire;
@@ -42,7 +43,7 @@ fn run(args: Args) -> Result<(), Box<dyn std::error::Error>> {
     let socket = &args.socket;
     // Before the model, which takes a moment: who connects meanwhile waits.
     let (listener, file) = Socket::bind(socket)?;
-    let engine = Engine::load(&args.model, args.threads())?;
+    let engine = Engine::load(&args.model, args.pace())?;
     let queue = Arc::new(Queue::default());
     thread::Builder::new()
         .name("transcribe".to_owned())
