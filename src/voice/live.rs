@@ -231,7 +231,11 @@ impl Live {
             Input::Commit => self.tell(Event::Commit),
             Input::Respond { question, offer } => {
                 self.offer = offer;
-                self.tell(Event::Respond(question));
+                let own_tools = self.offer.is_some();
+                self.tell(Event::Respond {
+                    question,
+                    own_tools,
+                });
             }
             Input::Returned(outcome) => {
                 if self.outcomes.len() == OUTCOMES {

@@ -180,7 +180,10 @@ impl Session {
             Event::Reply { reply, part } => self.part(state, reply, part),
             Event::Typed(text) => self.typed(state, text),
             Event::Commit => self.commit(state),
-            Event::Respond(question) => self.respond(state, question),
+            Event::Respond {
+                question,
+                own_tools,
+            } => self.respond(state, question, own_tools),
             Event::Clear => self.clear(state),
             Event::Interrupt => self.interrupt(state),
             Event::Returned => {

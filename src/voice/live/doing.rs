@@ -32,6 +32,8 @@ impl Live {
                 });
             }
             Effect::Dismissed { turn, why } => {
+                // Tools that came with it were for what nobody said.
+                self.offer = None;
                 if let Dismissal::Doubted(doubt) = why {
                     metrics::counter!("griot_voice_dismissed_total", "rule" => doubt.as_str())
                         .increment(1);

@@ -30,7 +30,10 @@ impl Live {
             News::Judged { job, result } => {
                 self.jobs.remove(&job);
                 match result {
-                    Ok(over) => self.tell(Event::Judged { job, over }),
+                    Ok(over) => {
+                        self.trace.judged(over);
+                        self.tell(Event::Judged { job, over });
+                    }
                     Err(error) => tracing::debug!(%error, "nobody judges whether the turn is over"),
                 }
             }

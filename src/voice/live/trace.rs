@@ -24,7 +24,7 @@ pub(super) enum Mark {
 /// The times of one turn, in milliseconds since the conversation began (wall clock), and the two that
 /// people feel: `resp` from the decision to the first sound, `v2v` from the last speech to the first audible
 /// sound of the answer itself.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct Timings {
     pub onset: Option<u64>,
     pub eos_vad: Option<u64>,
@@ -38,6 +38,8 @@ pub struct Timings {
     pub first_sent: Option<u64>,
     pub first_audible: Option<u64>,
     pub end: Option<u64>,
+    /// How sure the model was that the turn is over, 0 to 1.
+    pub over: Option<f32>,
     /// `eot - eos_vad`.
     pub eou: Option<u64>,
     /// `first_sent - eot`.
@@ -118,6 +120,11 @@ impl Trace {
         self.seconds.get(&turn).copied().unwrap_or_default()
     }
 
+    pub fn judged(&mut self, over: f32) {
+        self.heard.over = Some(over);
+        metrics::histogram!("griot_voice_turn_probability").record(f64::from(over));
+    }
+
     pub fn words(&mut self) {
         self.heard.words = Some(self.now());
     }
@@ -173,6 +180,7 @@ impl Trace {
             // What was typed is over when it comes.
             eot: heard.eot.or(Some(now)),
             eou: heard.eou,
+            over: heard.over,
             hit: guessed,
             ..*times
         };

@@ -148,7 +148,11 @@ pub enum Event {
     /// The client says that the turn ends here.
     Commit,
     /// The client wants what was said (or this) answered.
-    Respond(Option<String>),
+    Respond {
+        question: Option<String>,
+        /// It comes with tools of its own: a guess was made without them.
+        own_tools: bool,
+    },
     /// What was heard and is not a turn yet is to be forgotten.
     Clear,
     /// The client wants the answer to end.

@@ -57,7 +57,12 @@ impl Session {
         State::Idle
     }
 
-    pub(super) fn respond(&mut self, state: State, question: Option<String>) -> State {
+    pub(super) fn respond(
+        &mut self,
+        state: State,
+        question: Option<String>,
+        own_tools: bool,
+    ) -> State {
         let state = self.over_with_its_call(state);
         let refused = match &state {
             _ if self.operator => Some(Refusal::TakenOver),
@@ -80,12 +85,17 @@ impl Session {
             State::Thinking(Thought {
                 since,
                 filling,
-                awaited: Awaited::Words(utterance, _),
-            }) => State::Thinking(Thought {
-                since,
-                filling,
-                awaited: Awaited::Words(utterance, true),
-            }),
+                awaited: Awaited::Words(mut utterance, _),
+            }) => {
+                if own_tools {
+                    self.withdraw(&mut utterance, Why::OtherWords);
+                }
+                State::Thinking(Thought {
+                    since,
+                    filling,
+                    awaited: Awaited::Words(utterance, true),
+                })
+            }
             other => {
                 match other {
                     State::Listening(mut utterance)

@@ -60,7 +60,10 @@ fn play(session: &mut Session, script: &[&str]) -> Vec<String> {
             "returned" => vec![Event::Returned],
             "typed" => vec![Event::Typed(rest.to_owned())],
             "commit" => vec![Event::Commit],
-            "respond" => vec![Event::Respond(None)],
+            "respond" | "respond-with" => vec![Event::Respond {
+                question: None,
+                own_tools: verb == "respond-with",
+            }],
             "interrupt" => vec![Event::Interrupt],
             "truncated" => vec![Event::Truncated {
                 reply,

@@ -171,7 +171,10 @@ impl World {
             }
             Move::Typed => Event::Typed("What about dogs?".to_owned()),
             Move::Commit => Event::Commit,
-            Move::Respond => Event::Respond(None),
+            Move::Respond => Event::Respond {
+                question: None,
+                own_tools: false,
+            },
             Move::Clear => Event::Clear,
             Move::Interrupt => Event::Interrupt,
             Move::Truncated => Event::Truncated {

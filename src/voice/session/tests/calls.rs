@@ -128,3 +128,36 @@ fn who_speaks_before_it_is_said_asks_something_new() {
         ],
     );
 }
+
+#[test]
+fn a_guess_knows_nothing_of_tools_that_come_with_the_wish() {
+    let answering = Tuning {
+        respond: true,
+        ..MANUAL
+    };
+    let before = [
+        "speak 640",
+        "words Turn on the lamp.",
+        "speak 640",
+        "words Turn on the lamp.",
+        "commit",
+    ];
+    let heard = "words Turn on the lamp.";
+    check_with(
+        answering,
+        &before,
+        &["respond", heard],
+        &["transcript Turn on the lamp.", "began guessed=true"],
+    );
+    check_with(
+        answering,
+        &before,
+        &["respond-with", heard],
+        &[
+            "drop OtherWords",
+            "transcript Turn on the lamp.",
+            "ask Turn on the lamp.",
+            "began guessed=false",
+        ],
+    );
+}
