@@ -195,6 +195,32 @@ def lines(objects):
     return "".join(json.dumps(each) + "\n" for each in objects)
 
 
+def events():
+    """Events of the Wyoming protocol."""
+
+    def event(kind, data=None, payload=b"", inside=False):
+        header = {"type": kind, "version": "1.10.2"}
+        behind = b""
+        if data is not None and inside:
+            header["data"] = data
+        elif data is not None:
+            behind = json.dumps(data).encode()
+            header["data_length"] = len(behind)
+        if payload:
+            header["payload_length"] = len(payload)
+        return json.dumps(header).encode() + b"\n" + behind + payload
+
+    form = {"rate": 16000, "width": 2, "channels": 1}
+    return {
+        "describe": event("describe"),
+        "said": event("audio-start", form)
+        + event("audio-chunk", form, bytes(64))
+        + event("audio-stop", {}),
+        "asked": event("transcript", {"text": "Rent?", "context": {"conversation_id": "a"}}, inside=True),
+        "both": event("synthesize", {"text": "x"}, inside=True)[:-1] + b"\n",
+    }
+
+
 def frames():
     """A whole stream of a child, and one that ends with a failure."""
     def frame(kind, payload=b""):
@@ -278,6 +304,8 @@ def seeds():
 
     for name, stream in frames().items():
         yield "frames", name, stream
+    for name, stream in events().items():
+        yield "wyoming", name, stream
     passage = "4 Rent\nRent is payable on the first day of each month (in advance). It is 900 €."
     yield "quote", "whole", ('{"quote": "rent is payable on the FIRST day of each month, in advance"}\x1e' + passage).encode()
     yield "quote", "cut", ('{"quote": "Rent is payable on the \\u0066irst day of ea\x1e' + passage).encode()

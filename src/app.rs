@@ -19,7 +19,7 @@ use crate::{
     catalog::{Catalog, CatalogError},
     config::{
         AlertsConfig, Config, IngestConfig, Loaded, NotAKeyHash, Profile, StoreKind, Upstream,
-        UpstreamKind,
+        UpstreamKind, network,
     },
     domain::Component,
     health::{
@@ -37,6 +37,7 @@ use crate::{
     ports::{Embedder, LanguageModel, PortError, VectorStore},
     shutdown::Shutdown,
     voice::{Engine, EngineParts, recording::child::Decoder},
+    wyoming,
 };
 use generations::Places;
 pub use home::lock as lock_home;
@@ -51,6 +52,7 @@ pub struct App {
     /// Where the transcriber listens, if not in the home.
     _socket: Option<tempfile::TempDir>,
     alerts: watch::Sender<AlertsConfig>,
+    wyoming: Option<wyoming::Parts>,
     /// Holds the home folder until this value is dropped, after every task has ended.
     _lock: File,
 }
@@ -173,6 +175,7 @@ impl App {
             cancel: shutdown.token.clone(),
             tracker: shutdown.tracker.clone(),
         });
+        let for_wyoming = (Arc::clone(&answerer), voices.engines.clone());
         let state = http::State::new(http::Parts {
             library,
             reindex,
@@ -190,6 +193,18 @@ impl App {
             voice,
             tracker: shutdown.tracker.clone(),
         })?;
+        let (answerer, engines) = for_wyoming;
+        let wyoming = wyoming::Parts {
+            engines,
+            answerer,
+            recordings: Arc::clone(state.recordings()),
+            questions: Arc::clone(state.questions()),
+            max_question_chars: config.server.max_question_chars,
+            collection: config.wyoming.collection.clone(),
+            allowed_peers: (config.wyoming.allowed_peers.iter())
+                .filter_map(|peer| network(peer))
+                .collect(),
+        };
         let (alerts, rules) = watch::channel(config.alerts.clone());
         alerts::start(
             rules,
@@ -216,6 +231,7 @@ impl App {
             board,
             _socket: voices.socket,
             alerts,
+            wyoming: Some(wyoming),
             _lock: lock,
         })
     }
@@ -225,6 +241,11 @@ impl App {
     pub fn reload(&self, config: &Config) {
         self.state.change_limits(&config.server);
         self.alerts.send_replace(config.alerts.clone());
+    }
+
+    /// What the Wyoming edge works with, once.
+    pub fn wyoming(&mut self) -> Option<wyoming::Parts> {
+        self.wyoming.take()
     }
 
     /// What the HTTP edge works with.

@@ -11,8 +11,12 @@ mod problem;
 #[cfg(test)]
 mod tests;
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+};
 
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{Collection, Deleted};
@@ -36,6 +40,7 @@ pub struct Config {
     pub ingest: IngestConfig,
     pub answer: AnswerConfig,
     pub voice: VoiceConfig,
+    pub wyoming: WyomingConfig,
     pub health: HealthConfig,
     pub alerts: AlertsConfig,
     pub log: LogConfig,
@@ -330,6 +335,25 @@ impl Default for VoiceConfig {
             quote_first: true,
         }
     }
+}
+
+/// Home Assistant's voice services over TCP. The protocol knows no keys.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct WyomingConfig {
+    /// Where it is listened for it; nowhere without.
+    pub listen: Option<SocketAddr>,
+    /// Addresses and networks (`192.168.1.5`, `172.30.32.0/23`) that may connect beside this machine.
+    pub allowed_peers: Vec<String>,
+    /// Answers come from this collection; without, from all documents.
+    pub collection: Option<Collection>,
+}
+
+/// An address, or a network of them: `192.168.1.5`, `172.30.32.0/23`.
+#[must_use]
+pub fn network(text: &str) -> Option<IpNet> {
+    let address = || text.parse::<IpAddr>().ok().map(IpNet::from);
+    text.parse().ok().or_else(address)
 }
 
 /// Watching the parts.

@@ -195,11 +195,13 @@ impl State {
         self.0.parts.server.max_question_chars
     }
 
-    fn questions(&self) -> &Arc<Admission> {
+    /// Places for questions in work.
+    pub(crate) fn questions(&self) -> &Arc<Admission> {
         &self.0.questions
     }
 
-    fn recordings(&self) -> &Arc<Admission> {
+    /// Places for recordings in work.
+    pub(crate) fn recordings(&self) -> &Arc<Admission> {
         &self.0.recordings
     }
 

@@ -3,8 +3,8 @@
 //! [`domain`] plain types and pure rules · [`ports`] the seams to what may fail · [`catalog`] the
 //! truth, in SQLite · [`ingest`] documents in · [`answer`] questions to cited answers · [`health`]
 //! breakers, supervision and the board · [`alerts`] telling people · [`voice`] a conversation aloud ·
-//! [`backup`] the library as one file · [`adapters`] the implementations of the ports · [`http`] and
-//! [`cli`] the edges · [`admission`] how many at once · [`weights`] the models' files · [`config`] every
+//! [`backup`] the library as one file · [`adapters`] the implementations of the ports · [`http`],
+//! [`wyoming`] and [`cli`] the edges · [`admission`] how many at once · [`weights`] the models' files · [`config`] every
 //! setting · [`failpoints`] where tests make it die · [`tasks`] what lives as long as the daemon · [`app`] the
 //! one place where all of it is put together. `ARCHITECTURE.md` says
 //! who may name whom.
@@ -29,3 +29,4 @@ pub mod tasks;
 pub mod telemetry;
 pub mod voice;
 pub mod weights;
+pub mod wyoming;

@@ -53,6 +53,17 @@ const TABLE: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "wyoming",
+        &[
+            "admission",
+            "domain",
+            "ports",
+            "answer",
+            "shutdown",
+            "voice",
+        ],
+    ),
+    (
         "cli",
         &[
             "domain",
@@ -71,6 +82,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "telemetry",
             "failpoints",
             "voice",
+            "wyoming",
         ],
     ),
     ("telemetry", &["config"]),

@@ -56,3 +56,9 @@ pub mod answer {
     pub mod quote;
     pub mod sentence;
 }
+
+#[path = "../../src/wyoming"]
+#[allow(dead_code, reason = "only a part is reached from here")]
+pub mod wyoming {
+    pub mod wire;
+}

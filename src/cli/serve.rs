@@ -16,6 +16,7 @@ use crate::{
     failpoints, http,
     shutdown::{DRAIN, Shutdown},
     telemetry::{self, LogLevel, Telemetry},
+    wyoming,
 };
 
 /// Run the daemon in the foreground
@@ -62,6 +63,10 @@ impl Serve {
             ))
         })?;
         let address = listener.local_addr()?;
+        let wyoming = match loaded.config.wyoming.listen {
+            Some(listen) => Some(listen_for_wyoming(listen).await?),
+            None => None,
+        };
         shutdown.tracker.spawn(telemetry::keep_metrics(
             metrics.clone(),
             shutdown.token.clone(),
@@ -69,13 +74,24 @@ impl Serve {
         if let Some(traces) = traces {
             shutdown.tracker.spawn(traces.run(shutdown.token.clone()));
         }
-        let app = App::start(loaded, shutdown.clone(), metrics)
+        let mut app = App::start(loaded, shutdown.clone(), metrics)
             .await
             .map_err(|error| Failure::told(error.to_string()))?;
 
         context
             .out
             .text(&format!("listening on http://{address}\n"))?;
+        if let Some((listener, address)) = wyoming
+            && let Some(parts) = app.wyoming()
+        {
+            let text = format!("listening for Wyoming clients on tcp://{address}\n");
+            context.out.text(&text)?;
+            tracing::info!(%address, "listening for Wyoming clients");
+            let stop = shutdown.clone();
+            shutdown.tracker.spawn(async move {
+                wyoming::serve(listener, parts, &stop).await;
+            });
+        }
         // Before anybody is told that it is ready: from then on it may be asked to read its settings again.
         let hangup = signal(SignalKind::hangup()).map_err(|error| {
             Failure::told(format!("the signal handlers cannot be installed: {error}"))
@@ -96,6 +112,17 @@ impl Serve {
         tracing::info!(drained, "stopped");
         Ok(())
     }
+}
+
+async fn listen_for_wyoming(listen: SocketAddr) -> Result<(TcpListener, SocketAddr), Failure> {
+    let listener = TcpListener::bind(listen).await.map_err(|error| {
+        Failure::told(format!(
+            "{listen} cannot be listened on for Wyoming clients: {error}; another program may use it: change \
+             `wyoming.listen`"
+        ))
+    })?;
+    let address = listener.local_addr()?;
+    Ok((listener, address))
 }
 
 /// Reads the settings again at each SIGHUP. Never ends by itself.

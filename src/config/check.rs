@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use super::{ApiKeyHash, Config, Upstream, UpstreamKind};
+use super::{ApiKeyHash, Config, Upstream, UpstreamKind, network};
 
 /// A setting that cannot be meant so, and why. The reason follows the setting's name.
 #[derive(Debug, PartialEq, Eq)]
@@ -146,6 +146,29 @@ pub fn unfit(config: &Config) -> Vec<Unfit> {
                 config.llm.context
             ),
         );
+    }
+    if let Some(listen) = config.wyoming.listen
+        && reachable_from_outside(listen)
+        && config.wyoming.allowed_peers.is_empty()
+    {
+        say(
+            "wyoming.listen",
+            format!(
+                "is {listen}, which other machines can reach, but the protocol knows no keys: name those that may \
+                 connect in `wyoming.allowed_peers`, or listen on 127.0.0.1"
+            ),
+        );
+    }
+    for peer in &config.wyoming.allowed_peers {
+        if network(peer).is_none() {
+            say(
+                "wyoming.allowed_peers",
+                format!(
+                    "holds {peer:?}, but addresses and networks are wanted, such as \"192.168.1.5\" or \
+                     \"172.30.32.0/23\""
+                ),
+            );
+        }
     }
     if let Err(error) = tracing_subscriber::EnvFilter::try_new(&config.log.level) {
         say(

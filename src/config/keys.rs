@@ -141,6 +141,9 @@ pub static KEYS: &[Key] = &[
     key("answer.threshold", Form::Fraction),
     key("voice.sessions", Form::Number(1, 1024)),
     key("voice.quote_first", Form::Switch),
+    key("wyoming.listen", Form::Address),
+    key("wyoming.allowed_peers", Form::Texts),
+    key("wyoming.collection", Form::Text),
     key("health.interval_s", Form::Number(1, HOUR_S)),
     key("health.min_disk_mib", Form::Number(1, 1 << 30)),
     key("health.max_memory_percent", Form::Number(1, 100)),
@@ -229,6 +232,8 @@ mod tests {
             "alerts.smtp",
             "alerts.mail_from",
             "telemetry.otlp_endpoint",
+            "wyoming.listen",
+            "wyoming.collection",
         ]
         .map(str::to_owned)
         .to_vec();

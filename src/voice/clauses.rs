@@ -1,6 +1,10 @@
 //! Cutting an answer that is still being written into what is said in one breath. The first clause is short,
 //! so that the voice can begin; after it come sentences. Put together, the clauses are the text.
 
+use unicode_segmentation::UnicodeSegmentation;
+
+use super::speakable::can_be_heard;
+
 /// Words of the first clause, where the text has no better place.
 const FIRST: std::ops::RangeInclusive<usize> = 3..=8;
 /// Words after which even a text without any mark is cut.
@@ -9,6 +13,8 @@ const FIRST_AT_MOST: usize = 12;
 const LONG: usize = 24;
 /// Words of a clause at most.
 const LONGEST: usize = 40;
+/// Bytes of a breath at most, where words allow it.
+const BREATH: usize = 240;
 
 /// Words that begin a new part of a sentence: a good place to breathe before.
 const CONJUNCTIONS: &[&str] = &[
@@ -21,6 +27,29 @@ const ABBREVIATIONS: &[&str] = &[
     "mr", "mrs", "ms", "dr", "prof", "st", "vs", "etc", "e.g", "i.e", "cf", "fig", "no", "nos",
     "vol", "pp", "p", "ca", "approx", "inc", "ltd", "co", "jr", "sr", "art", "sec",
 ];
+
+/// A whole text in the pieces that are said in one breath each: sentences, the long ones cut between words. What
+/// cannot be heard is left out.
+#[must_use]
+pub fn breaths(text: &str) -> Vec<String> {
+    let mut clauses = Vec::new();
+    for sentence in text.unicode_sentences() {
+        let mut clause = String::new();
+        for word in sentence.split_whitespace() {
+            let ends = clause.ends_with([',', ';', ':']) && clause.len() > BREATH / 2;
+            if !clause.is_empty() && (ends || clause.len() + word.len() > BREATH) {
+                clauses.push(std::mem::take(&mut clause));
+            }
+            if !clause.is_empty() {
+                clause.push(' ');
+            }
+            clause.push_str(word);
+        }
+        clauses.push(clause);
+    }
+    clauses.retain(|clause| can_be_heard(clause));
+    clauses
+}
 
 /// Takes deltas, gives clauses.
 #[derive(Debug, Clone, Default)]
@@ -148,5 +177,17 @@ mod tests {
         check("It costs 3.50 euros. |\n\nNext");
         check("");
         check("word");
+    }
+
+    #[test]
+    fn whole_texts_are_cut_into_breaths() {
+        let check = |text: &str, expected: &[&str]| assert_eq!(breaths(text), expected, "{text}");
+        check("Rent is due. Pay it.", &["Rent is due.", "Pay it."]);
+        check("", &[]);
+        check("… ! —", &[]);
+        let long = "word ".repeat(100);
+        let cut = breaths(&long);
+        assert!(cut.len() > 1 && cut.iter().all(|breath| breath.len() <= BREATH));
+        assert_eq!(cut.join(" "), long.trim());
     }
 }

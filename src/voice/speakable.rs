@@ -7,6 +7,7 @@
 mod marks;
 pub mod numbers;
 
+pub use marks::without_citations;
 use marks::{address, without_marks};
 use numbers::{cardinal, decimal, digits, ordinal, year};
 

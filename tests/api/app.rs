@@ -27,6 +27,7 @@ use griot::{
     shutdown::{DRAIN, Shutdown},
     telemetry,
     voice::{Engine as Conversations, EngineParts, recording::child::Decoder},
+    wyoming,
 };
 use reqwest::{Method, StatusCode, header::HeaderMap, multipart};
 use serde_json::{Value, json};
@@ -82,6 +83,9 @@ impl Default for Settings {
 /// A running daemon. Dropped, it stops.
 pub struct TestApp {
     pub address: std::net::SocketAddr,
+    /// Where Wyoming clients are listened for.
+    #[allow(dead_code, reason = "read by tests/api, not by tests/cli")]
+    pub wyoming: std::net::SocketAddr,
     pub library: Arc<Library>,
     pub model: Arc<ScriptedModel>,
     pub embedder: Arc<HashEmbedder>,
@@ -247,6 +251,15 @@ impl TestApp {
             cancel: shutdown.token.clone(),
             tracker: shutdown.tracker.clone(),
         });
+        let wyoming_parts = wyoming::Parts {
+            engines: engines.clone(),
+            answerer: Arc::clone(&answerer),
+            recordings: Admission::new("recordings", 4),
+            questions: Arc::clone(conversations.questions()),
+            max_question_chars: settings.server.max_question_chars,
+            collection: None,
+            allowed_peers: Vec::new(),
+        };
         let state = http::State::new(http::Parts {
             library: Arc::clone(&library),
             reindex,
@@ -270,8 +283,15 @@ impl TestApp {
             let shutdown = shutdown.clone();
             async move { http::serve(listener, router, &shutdown).await }
         });
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let wyoming = listener.local_addr().unwrap();
+        shutdown.tracker.spawn({
+            let shutdown = shutdown.clone();
+            async move { wyoming::serve(listener, wyoming_parts, &shutdown).await }
+        });
         let mut app = Self {
             address,
+            wyoming,
             library,
             model,
             embedder,

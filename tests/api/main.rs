@@ -15,3 +15,4 @@ mod schema;
 mod sockets;
 mod stop;
 mod watches;
+mod wyoming;

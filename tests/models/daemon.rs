@@ -16,6 +16,8 @@ const LOOK: Duration = Duration::from_millis(50);
 pub struct Daemon {
     child: Child,
     url: String,
+    /// Where it listens for Wyoming clients; empty where it does not.
+    wyoming: String,
     client: reqwest::Client,
 }
 
@@ -49,9 +51,21 @@ impl Daemon {
             .map_while(Result::ok)
             .find_map(|line| Some(line.strip_prefix("listening on ")?.to_owned()))
             .expect("it says where it listens");
+        let wyoming = match settings
+            .iter()
+            .any(|(key, _)| *key == "GRIOT__WYOMING__LISTEN")
+        {
+            true => lines
+                .next()
+                .and_then(Result::ok)
+                .and_then(|line| Some(line.split_once("clients on ")?.1.to_owned()))
+                .expect("it says where it listens for Wyoming clients"),
+            false => String::new(),
+        };
         Self {
             child,
             url,
+            wyoming,
             client: reqwest::Client::builder().no_proxy().build().unwrap(),
         }
     }
@@ -59,6 +73,11 @@ impl Daemon {
     /// Where it listens.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Where it listens for Wyoming clients.
+    pub fn wyoming(&self) -> &str {
+        &self.wyoming
     }
 
     /// Returns when nothing is starting any more.

@@ -1,4 +1,5 @@
-//! The official clients of OpenAI (Python, Node, the Agents SDK) speak and listen through a daemon, unmodified.
+//! The official clients of OpenAI (Python, Node, the Agents SDK) and the reference client of the Wyoming protocol
+//! speak and listen through a daemon, unmodified.
 //!
 //! They are installed into environments under `target/`, once. Where that cannot be done (no Python, no Node, no
 //! package index) the test says so and passes.
@@ -14,7 +15,7 @@ use tempfile::TempDir;
 use crate::daemon::Daemon;
 
 /// The versions that the scripts were written for.
-const PYTHON: &str = "openai[realtime]==3.52.0";
+const PYTHON: [&str; 2] = ["openai[realtime]==3.52.0", "wyoming==1.10.2"];
 const NODE: [&str; 4] = [
     "openai@6.49.0",
     "@openai/agents-realtime@0.20.0",
@@ -44,7 +45,7 @@ fn python() -> Result<PathBuf, String> {
     let _one = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
     let folder = folder("openai-client");
     let python = folder.join("bin/python");
-    if run(Command::new(&python).args(["-c", "import openai, websockets"])).is_ok() {
+    if run(Command::new(&python).args(["-c", "import openai, websockets, wyoming"])).is_ok() {
         return Ok(python);
     }
     run(Command::new("python3")
@@ -56,9 +57,8 @@ fn python() -> Result<PathBuf, String> {
         "install",
         "--quiet",
         "--disable-pip-version-check",
-        PYTHON,
     ];
-    run(Command::new(&python).args(install))?;
+    run(Command::new(&python).args(install).args(PYTHON))?;
     Ok(python)
 }
 
@@ -104,7 +104,11 @@ async fn daemon() -> Option<(Daemon, TempDir)> {
     crate::program("griot-stt", "GRIOT_STT_BIN")?;
     let models = weights.parent().and_then(Path::parent);
     let models = models.expect("weights are in the models' folder");
-    Some(with_rules(models, &[("GRIOT__LLM__UPSTREAMS", "[]")]).await)
+    let settings = [
+        ("GRIOT__LLM__UPSTREAMS", "[]"),
+        ("GRIOT__WYOMING__LISTEN", "127.0.0.1:0"),
+    ];
+    Some(with_rules(models, &settings).await)
 }
 
 /// A daemon that writes, with the same document.
@@ -131,10 +135,10 @@ async fn with_rules(models: &Path, settings: &[(&str, &str)]) -> (Daemon, TempDi
 }
 
 /// Runs a script that says `ok` at its end.
-async fn passes(program: impl AsRef<std::ffi::OsStr>, script: &Path, daemon: &Daemon) {
+async fn passes(program: impl AsRef<std::ffi::OsStr>, script: &Path, url: &str) {
     let run = tokio::process::Command::new(program)
         .arg(script)
-        .arg(daemon.url())
+        .arg(url)
         .output()
         .await
         .unwrap();
@@ -147,17 +151,17 @@ async fn passes(program: impl AsRef<std::ffi::OsStr>, script: &Path, daemon: &Da
     );
 }
 
-/// Runs scripts with the official client, or says why it is not there.
-async fn python_passes(scripts: &[&str], daemon: &Daemon) {
+/// Runs scripts with the official clients, or says why they are not there.
+async fn python_passes(scripts: &[&str], url: &str) {
     let python = match python() {
         Ok(python) => python,
         Err(reason) => {
-            println!("skipped: the OpenAI client for Python cannot be installed: {reason}");
+            println!("skipped: the clients for Python cannot be installed: {reason}");
             return;
         }
     };
     for name in scripts {
-        passes(&python, &script(name), daemon).await;
+        passes(&python, &script(name), url).await;
     }
 }
 
@@ -172,7 +176,15 @@ async fn the_official_python_client_speaks_and_listens() {
     let Some((daemon, _home)) = daemon().await else {
         return;
     };
-    python_passes(&["openai_audio.py", "openai_realtime.py"], &daemon).await;
+    python_passes(&["openai_audio.py", "openai_realtime.py"], daemon.url()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_wyoming_reference_client_speaks_listens_and_asks() {
+    let Some((daemon, _home)) = daemon().await else {
+        return;
+    };
+    python_passes(&["wyoming_client.py"], daemon.wyoming()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -180,7 +192,7 @@ async fn the_official_python_client_runs_a_tool() {
     let Some((daemon, _home)) = writing_daemon().await else {
         return;
     };
-    python_passes(&["openai_tools.py"], &daemon).await;
+    python_passes(&["openai_tools.py"], daemon.url()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -198,5 +210,5 @@ async fn the_official_node_client_and_the_agents_sdk_hold_a_conversation() {
     // Node looks for packages beside the script.
     let copy = folder.join("openai_realtime.mjs");
     std::fs::copy(script("openai_realtime.mjs"), &copy).unwrap();
-    passes("node", &copy, &daemon).await;
+    passes("node", &copy, daemon.url()).await;
 }

@@ -9,7 +9,6 @@ use axum::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use futures::{Stream, StreamExt, stream};
 use serde::{Deserialize, Serialize};
-use unicode_segmentation::UnicodeSegmentation;
 use utoipa::ToSchema;
 
 use super::{
@@ -21,16 +20,11 @@ use crate::{
     domain::{Pcm, Profile, UserId, ids::InvalidName, resample::resampled},
     http::State,
     ports::{Clause, Engines},
-    voice::{
-        engine::voice_of,
-        speakable::{can_be_heard, speakable},
-    },
+    voice::{clauses::breaths, engine::voice_of, speakable::speakable},
 };
 
 /// Characters of a text.
 const LONGEST: usize = 4096;
-/// Characters of a clause after which it is cut at the next space.
-const CLAUSE: usize = 240;
 /// How fast a voice can be made.
 const SPEEDS: std::ops::RangeInclusive<f32> = 0.25..=4.0;
 
@@ -208,7 +202,7 @@ fn clauses_of(
     let language = known
         .or(voices.first())
         .map_or("en", |voice| voice.language.as_str());
-    let clauses = cut(&speakable(&request.input, language))
+    let clauses = breaths(&speakable(&request.input, language))
         .into_iter()
         .map(|text| Clause {
             text,
@@ -218,27 +212,6 @@ fn clauses_of(
         })
         .collect();
     Ok((clauses, format))
-}
-
-/// Sentences, the long ones cut between words.
-fn cut(text: &str) -> Vec<String> {
-    let mut clauses = Vec::new();
-    for sentence in text.unicode_sentences() {
-        let mut clause = String::new();
-        for word in sentence.split_whitespace() {
-            let ends = clause.ends_with([',', ';', ':']) && clause.len() > CLAUSE / 2;
-            if !clause.is_empty() && (ends || clause.len() + word.len() > CLAUSE) {
-                clauses.push(std::mem::take(&mut clause));
-            }
-            if !clause.is_empty() {
-                clause.push(' ');
-            }
-            clause.push_str(word);
-        }
-        clauses.push(clause);
-    }
-    clauses.retain(|clause| can_be_heard(clause));
-    clauses
 }
 
 /// A text on its way to be heard.
@@ -346,21 +319,4 @@ fn events(
         },
     });
     deltas.chain(stream::once(async move { Ok(done) }))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn texts_are_cut_into_clauses() {
-        let check = |text: &str, expected: &[&str]| assert_eq!(cut(text), expected, "{text}");
-        check("Rent is due. Pay it.", &["Rent is due.", "Pay it."]);
-        check("", &[]);
-        check("… ! —", &[]);
-        let long = "word ".repeat(100);
-        let clauses = cut(&long);
-        assert!(clauses.len() > 1 && clauses.iter().all(|clause| clause.len() <= CLAUSE));
-        assert_eq!(clauses.join(" "), long.trim());
-    }
 }

@@ -40,6 +40,31 @@ pub(super) fn without_marks(text: &str) -> String {
     kept
 }
 
+/// Leaves out citations only: for those who show a text and have nowhere to put what it rests on.
+#[must_use]
+pub fn without_citations(text: &str) -> String {
+    let mut kept = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('[') {
+        kept.push_str(&rest[..at]);
+        rest = &rest[at..];
+        let length = match citation(rest) {
+            Some(length) => {
+                let until = kept.trim_end_matches(' ').len();
+                kept.truncate(until);
+                length
+            }
+            None => {
+                kept.push('[');
+                1
+            }
+        };
+        rest = &rest[length..];
+    }
+    kept.push_str(rest);
+    kept
+}
+
 /// The length of `[1]`, `[2, 3]` or `[4-6]` at the beginning.
 fn citation(text: &str) -> Option<usize> {
     let inside = text.strip_prefix('[')?;
