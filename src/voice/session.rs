@@ -236,8 +236,8 @@ impl Session {
         let threshold = if speaking {
             self.tuning.threshold.max(0.6)
         } else if self.run.speech > 0 {
-            // Once begun, speech may be a little less certain.
-            self.tuning.threshold - 0.15
+            // Once begun, speech may be a little less certain: not much, or its end is found a frame later.
+            self.tuning.threshold - 0.05
         } else {
             self.tuning.threshold
         };

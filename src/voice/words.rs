@@ -106,17 +106,30 @@ const NODS: &[&str] = &[
     "sure", "good", "great", "nice", "cool", "alright", "exactly", "true",
 ];
 
+/// Phrases by which a listener says the same.
+const NOD_PHRASES: &[&str] = &["i see", "got it", "oh i see", "of course", "all right"];
+
+/// Whether a text may become a listener's nod: the beginning of "I see" is no more than "I".
+#[must_use]
+pub fn begins_nod(text: &str) -> bool {
+    let begun = fold(text).join(" ");
+    let goes_on = |phrase: &&str| {
+        phrase
+            .strip_prefix(begun.as_str())
+            .is_some_and(|rest| rest.starts_with(' '))
+    };
+    !begun.is_empty() && NOD_PHRASES.iter().any(|phrase| goes_on(&phrase))
+}
+
 /// Whether a text is a listener's nod: three such words at most, or "I see", "got it".
 #[must_use]
 pub fn is_nod(text: &str) -> bool {
     let words = fold(text);
     let phrase = words.join(" ");
-    matches!(
-        phrase.as_str(),
-        "i see" | "got it" | "oh i see" | "of course" | "all right"
-    ) || (!words.is_empty()
-        && words.len() <= 3
-        && words.iter().all(|word| NODS.contains(&word.as_str())))
+    NOD_PHRASES.contains(&phrase.as_str())
+        || (!words.is_empty()
+            && words.len() <= 3
+            && words.iter().all(|word| NODS.contains(&word.as_str())))
 }
 
 /// What speech models write for silence and noise (measured on tiny.en, and known of the family).
@@ -221,6 +234,11 @@ mod tests {
             begins_with_stop,
             &["Stop, when is", "hold on"],
             &["When does it stop?", "the stop"],
+        );
+        check(
+            begins_nod,
+            &["I", "Got", "oh I", "Of", "all…"],
+            &["", "I see", "I want", "See", "when"],
         );
         check(
             is_nod,

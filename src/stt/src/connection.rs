@@ -13,7 +13,7 @@ use std::{
 };
 
 use crate::{
-    queue::{Job, Queue},
+    queue::{Job, Queues},
     wire::{self, BadRequest, Reply},
 };
 
@@ -43,19 +43,19 @@ impl Drop for Place {
 }
 
 /// Serves the connection on threads of its own.
-pub fn serve(mut stream: UnixStream, queue: &Arc<Queue>) {
+pub fn serve(mut stream: UnixStream, queues: &Arc<Queues>) {
     let _ = stream.set_write_timeout(Some(PATIENCE));
     let Some(place) = Place::take() else {
         let busy = Reply::Failed("too many utterances at once".to_owned());
         let _ = wire::write_reply(&mut stream, &busy);
         return;
     };
-    let queue = Arc::clone(queue);
+    let queues = Arc::clone(queues);
     let spawned = thread::Builder::new()
         .name("connection".to_owned())
         .spawn(move || {
             let _place = place;
-            if let Some(reply) = handle(&stream, &queue) {
+            if let Some(reply) = handle(&stream, &queues) {
                 // A caller who is gone does not mind.
                 let _ = wire::write_reply(&mut &stream, &reply);
             }
@@ -66,7 +66,7 @@ pub fn serve(mut stream: UnixStream, queue: &Arc<Queue>) {
 }
 
 /// The reply; none where the caller is gone.
-fn handle(stream: &UnixStream, queue: &Queue) -> Option<Reply> {
+fn handle(stream: &UnixStream, queues: &Queues) -> Option<Reply> {
     stream.set_read_timeout(Some(PATIENCE)).ok()?;
     let (header, samples) = match wire::read_request(&mut &*stream) {
         Ok(request) => request,
@@ -83,7 +83,7 @@ fn handle(stream: &UnixStream, queue: &Queue) -> Option<Reply> {
         gone: Arc::clone(&gone),
         reply,
     };
-    if queue.push(job).is_err() {
+    if queues.of(&job.header).push(job).is_err() {
         return Some(Reply::Failed("too many utterances wait".to_owned()));
     }
     let reply = replied.recv().ok()?;

@@ -116,6 +116,13 @@ impl Engine {
             context_for(job.samples.len())
         };
         let mut run = self.run(state, job, short)?;
+        if !job.header.partial && self.cut_copy(&mut run) {
+            return Ok(Transcript {
+                segments: run.segments,
+                language: run.language,
+                ..Transcript::default()
+            });
+        }
         let again =
             guard::repetition(&run.tokens).is_some() && !job.header.partial && short < WHOLE;
         if again {
@@ -138,6 +145,24 @@ impl Engine {
             self.cut(&mut transcript.segments, end);
         }
         Ok(transcript)
+    }
+
+    /// Leaves out the copies of a whole sentence that small models go on with. Whether there were any: then it
+    /// need not be heard once more with all the silence after it, which takes seconds.
+    fn cut_copy(&self, run: &mut Run) -> bool {
+        let Some(at) = guard::said_again(&run.tokens) else {
+            return false;
+        };
+        let mut kept = run.segments.clone();
+        self.cut(&mut kept, at);
+        let is_whole = kept
+            .last()
+            .is_some_and(|segment| segment.text.trim_end().ends_with(['.', '?', '!']));
+        if is_whole {
+            run.segments = kept;
+            run.tokens.truncate(at);
+        }
+        is_whole
     }
 
     fn run(&self, state: &mut WhisperState, job: &Job, context: usize) -> Result<Run, String> {

@@ -11,6 +11,19 @@ pub fn repetition(tokens: &[i32]) -> Option<usize> {
     })
 }
 
+/// Where what was said begins again and nothing else follows: all of the rest is a copy of what stands before
+/// it, broken off anywhere.
+pub fn said_again(tokens: &[i32]) -> Option<usize> {
+    let at = repetition(tokens)?;
+    let run = &tokens[at..at + RUN];
+    let before = tokens[..at]
+        .windows(RUN)
+        .rposition(|before| before == run)?;
+    let period = at - before;
+    let copied = (at..tokens.len()).all(|n| tokens[n] == tokens[n - period]);
+    copied.then_some(at)
+}
+
 /// Where a loop begins: a stretch of up to a dozen tokens that follows itself twice at least, or thrice
 /// where it is shorter than a run. Where people do repeat themselves ("never, never") they stop sooner.
 pub fn looping(tokens: &[i32]) -> Option<usize> {
@@ -42,6 +55,18 @@ mod tests {
         check(&[1, 2, 3, 4, 9, 1, 2, 3, 5], None);
         check(&[7, 7, 7, 7, 7, 7, 7, 7], Some(4));
         check(&[9, 1, 2, 3, 4, 5, 1, 2, 3, 4], Some(6));
+    }
+
+    #[test]
+    fn whole_repetitions() {
+        let check = |tokens: &[i32], expected: Option<usize>| {
+            assert_eq!(said_again(tokens), expected, "{tokens:?}");
+        };
+        check(&[1, 2, 3, 4, 5, 1, 2, 3, 4, 5], Some(5));
+        check(&[9, 8, 1, 2, 3, 4, 1, 2, 3, 4, 1, 2], Some(6));
+        // They went on to something else.
+        check(&[1, 2, 3, 4, 5, 1, 2, 3, 4, 6], None);
+        check(&[1, 2, 3, 4, 5], None);
     }
 
     #[test]

@@ -25,8 +25,11 @@ use clap::Parser;
 
 use args::Args;
 use engine::Engine;
-use queue::Queue;
+use queue::Queues;
 use socket::Socket;
+
+/// Of looks: what counts goes first.
+const NICENESS: i32 = 19;
 
 fn main() -> ExitCode {
     match run(Args::parse()) {
@@ -43,17 +46,24 @@ fn run(args: Args) -> Result<(), Box<dyn std::error::Error>> {
     let socket = &args.socket;
     // Before the model, which takes a moment: who connects meanwhile waits.
     let (listener, file) = Socket::bind(socket)?;
-    let engine = Engine::load(&args.model, args.pace())?;
-    let queue = Arc::new(Queue::default());
-    thread::Builder::new()
-        .name("transcribe".to_owned())
-        .spawn({
-            let queue = Arc::clone(&queue);
-            move || {
+    let engine = Arc::new(Engine::load(&args.model, args.pace())?);
+    let queues = Arc::new(Queues::default());
+    for looks in [false, true] {
+        let (engine, queues) = (Arc::clone(&engine), Arc::clone(&queues));
+        let name = if looks { "look" } else { "transcribe" };
+        thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || {
                 let _end = EndTogether;
-                engine.serve(&queue);
-            }
-        })?;
+                if looks {
+                    // On Linux niceness is a thread's own. Without it they are only less polite.
+                    let _ = rustix::process::nice(NICENESS);
+                    engine.serve(&queues.looks);
+                } else {
+                    engine.serve(&queues.finals);
+                }
+            })?;
+    }
     if args.stop_on_stdin_eof {
         thread::Builder::new()
             .name("stdin".to_owned())
@@ -71,7 +81,7 @@ fn run(args: Args) -> Result<(), Box<dyn std::error::Error>> {
     for stream in listener.incoming() {
         // A connection that failed before it was taken is its caller's loss alone.
         let Ok(stream) = stream else { continue };
-        connection::serve(stream, &queue);
+        connection::serve(stream, &queues);
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! What waits for the engine. What counts goes before looks, and of the looks the oldest.
+//! What waits for the engine, the oldest first: what counts here, looks there.
 
 use std::{
     collections::VecDeque,
@@ -27,6 +27,24 @@ pub struct Job {
 impl Job {
     pub fn is_cancelled(&self) -> bool {
         self.gone.load(Ordering::Relaxed)
+    }
+}
+
+/// Both queues. Each is worked off by a thread of its own: a look that nobody wants any more still keeps its
+/// thread until its encoder is done, which nothing interrupts, and nobody is to wait for that.
+#[derive(Default)]
+pub struct Queues {
+    pub finals: Queue,
+    pub looks: Queue,
+}
+
+impl Queues {
+    /// The one for such an utterance.
+    pub fn of(&self, header: &Header) -> &Queue {
+        match header.partial {
+            true => &self.looks,
+            false => &self.finals,
+        }
     }
 }
 
@@ -59,8 +77,7 @@ impl Queue {
         let mut waiting = self.lock();
         loop {
             waiting.retain(|job| !job.is_cancelled());
-            let first = waiting.iter().position(|job| !job.header.partial);
-            if let Some(job) = waiting.remove(first.unwrap_or(0)) {
+            if let Some(job) = waiting.pop_front() {
                 return job;
             }
             waiting = self
@@ -95,8 +112,8 @@ mod tests {
     }
 
     #[test]
-    fn what_counts_goes_first_and_what_is_cancelled_not_at_all() {
-        let queue = Queue::default();
+    fn looks_wait_elsewhere_and_what_is_cancelled_nowhere() {
+        let queues = Queues::default();
         let gone = job("gone", false);
         gone.gone.store(true, Ordering::Relaxed);
         for job in [
@@ -105,10 +122,12 @@ mod tests {
             job("first", false),
             job("second", false),
         ] {
-            assert!(queue.push(job).is_ok());
+            assert!(queues.of(&job.header).push(job).is_ok());
         }
-        let order = [(); 3].map(|()| queue.pop().header.prompt.unwrap());
-        assert_eq!(order, ["first", "second", "look"]);
+        let name = |queue: &Queue| queue.pop().header.prompt.unwrap();
+        assert_eq!(name(&queues.finals), "first");
+        assert_eq!(name(&queues.looks), "look");
+        assert_eq!(name(&queues.finals), "second");
     }
 
     #[test]

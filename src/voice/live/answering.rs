@@ -13,7 +13,7 @@ use super::super::{
     speakable::{can_be_heard, speakable},
     words::{fold, likeness},
 };
-use super::trace::Mark;
+use super::trace::{AUDIBLE, Mark};
 use crate::{
     answer::{AnswerError, AnswerEvent, AnswerStream, Ask, Beginning},
     domain::{
@@ -31,6 +31,8 @@ const QUOTE_WORDS: usize = 60;
 const SURE: f32 = 0.5;
 /// An answer made of the quotation's words to this degree says nothing new.
 const REPEATS: f32 = 0.6;
+/// Milliseconds of silence before the first sound of an answer.
+const LEAD_MS: usize = 8;
 /// How long a question waits for its place among those in work.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Characters of a question; longer ones are cut by their askers.
@@ -92,6 +94,16 @@ impl Speaking {
     }
 }
 
+/// Leaves out what a voice is silent before its first sound, but for a moment: nobody waits for that. Whole
+/// milliseconds are left.
+fn without_lead(sound: &mut Vec<i16>, per_ms: usize) {
+    let heard = |sample: &i16| sample.unsigned_abs() > AUDIBLE;
+    if let Some(at) = sound.iter().position(heard) {
+        let silent = (at / per_ms).saturating_sub(LEAD_MS);
+        sound.drain(..silent * per_ms);
+    }
+}
+
 /// Out of what an answer is made.
 pub(super) enum Subject {
     /// The documents, unless the words call for one of these tools.
@@ -130,8 +142,12 @@ impl Asked {
                         }
                     },
                 };
+                let mut sound = sound;
                 if std::mem::take(&mut first) {
                     self.tell(News::Mark(Mark::Spoken)).await;
+                    if let Some(speaking) = &self.speaking {
+                        without_lead(&mut sound, speaking.rate as usize / 1000);
+                    }
                 }
                 self.tell(News::Clause { text, sound }).await;
             }
@@ -264,5 +280,27 @@ impl Asked {
     async fn tell(&self, news: News) {
         let reply = self.reply;
         let _ = self.news.send(super::News::Reply { reply, news }).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_begin_with_their_first_sound() {
+        let check = |silent: usize, left: usize| {
+            let mut sound = vec![3_i16; silent];
+            sound.extend([9000; 240]);
+            without_lead(&mut sound, 24);
+            assert_eq!(sound.len(), left, "{silent}");
+            assert!(sound.len().is_multiple_of(24));
+        };
+        check(0, 240);
+        check(24 * LEAD_MS, 24 * LEAD_MS + 240);
+        check(24 * 100, 24 * LEAD_MS + 240);
+        let mut silence = vec![0_i16; 2400];
+        without_lead(&mut silence, 24);
+        assert_eq!(silence.len(), 2400);
     }
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::super::session::{End, Ms, ReplyId, TurnId, Why};
 
 /// Louder than this a sample is heard: -45 dBFS of a full 16-bit sample.
-const AUDIBLE: u16 = 184;
+pub(super) const AUDIBLE: u16 = 184;
 /// Speech so soon after a turn was taken to be over means that it was not.
 const CUT_OFF: Ms = 1000;
 

@@ -12,6 +12,8 @@ use crate::voice::{
 
 /// Speech that begins a turn.
 const ONSET: Ms = 96;
+/// Silence after which the words are asked for: if the speaker goes on, that was a look.
+const EARLY: Ms = 64;
 /// Silence after which a turn may be over.
 const PAUSE: Ms = 96;
 /// Speech that ends a pause.
@@ -54,9 +56,20 @@ impl Session {
         if speech {
             utterance.last_voice = self.now;
             utterance.voiced.add(FRAME_MS, frame.speech);
+            if utterance.goes_on() {
+                self.withdraw(&mut utterance, Why::WentOn);
+            }
         }
         if self.run.silence >= PAUSE {
             return self.pause(utterance);
+        }
+        if self.run.silence >= EARLY && utterance.finale == Finale::None {
+            if let Some(job) = utterance.look.take() {
+                self.out.push(Effect::ForgetJob(job));
+            }
+            if self.tuning.hears && utterance.voiced.is_speech() {
+                self.ask_for_words(&mut utterance);
+            }
         }
         self.look(&mut utterance);
         State::Listening(utterance)
@@ -65,6 +78,10 @@ impl Session {
     /// A look at what is being said, when it is time; a turn that grows too long loses its beginning to
     /// a piece of its own.
     pub(super) fn look(&mut self, utterance: &mut Utterance) {
+        // The words of all of it are on their way.
+        if utterance.finale != Finale::None {
+            return;
+        }
         if self.tuning.hears && !self.cut(utterance) && utterance.wants_look(self.now) {
             let job = self.job();
             self.out.push(Effect::Transcribe {
@@ -104,7 +121,9 @@ impl Session {
             self.out.push(Effect::ForgetJob(job));
         }
         if utterance.voiced.is_speech() {
-            self.ask_for_words(&mut utterance);
+            if utterance.finale == Finale::None {
+                self.ask_for_words(&mut utterance);
+            }
             let job = self.job();
             utterance.judge = Some(job);
             let from = match utterance.pieces.is_empty() {
@@ -121,7 +140,7 @@ impl Session {
 
     fn ask_for_words(&mut self, utterance: &mut Utterance) {
         let job = self.job();
-        utterance.finale = Finale::Asked(job);
+        utterance.asked_for_words(job, self.now);
         self.out.push(Effect::Transcribe {
             job,
             whole: true,

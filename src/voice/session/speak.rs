@@ -5,7 +5,7 @@ use super::{
 };
 use crate::voice::{
     hallucination::{Hypothesis, Voiced},
-    words::{begins_with_stop, is_echo, is_nod, is_phantom},
+    words::{begins_nod, begins_with_stop, is_echo, is_nod, is_phantom},
 };
 
 /// Speech after which the answer is lowered.
@@ -169,7 +169,8 @@ impl Session {
             self.run.speech = 0;
             return State::Speaking(reply);
         }
-        barge.nod = is_nod(text);
+        // Of what may become one the next look tells.
+        barge.nod = is_nod(text) || begins_nod(text);
         // A word or two that models make up for a short noise are not enough.
         if barge.nod || (is_phantom(text) && barge.voiced.length < 600) {
             return State::Ducked(reply, barge);

@@ -221,6 +221,45 @@ fn a_guess_that_was_wrong_is_never_known() {
 }
 
 #[test]
+fn words_are_asked_for_early_and_are_a_look_if_the_speaker_goes_on() {
+    // On their way when speech goes on: the first of two hypotheses that agree.
+    check(
+        &["speak 640"],
+        &[
+            "hush 64",
+            "speak 64",
+            "words When is the rent",
+            "speak 384",
+            "words When is the rent for the flat due?",
+        ],
+        &["whole?", "look?", "captionWhen is the|"],
+    );
+    // There already: whatever was begun on the strength of them is dropped.
+    check(
+        &["speak 640", "hush 64"],
+        &["words When is rent due?", "speak 32"],
+        &["guess When is rent due?", "drop WentOn"],
+    );
+    // The turn ends with them.
+    check(
+        &["speak 640", "hush 64"],
+        &[
+            "hush 32",
+            "words When is rent due?",
+            "judged 0.9",
+            "hush 128",
+        ],
+        &[
+            "guess When is rent due?",
+            "stopped 1 at 640",
+            "transcript When is rent due?",
+            "began guessed=true",
+            "[thinking]",
+        ],
+    );
+}
+
+#[test]
 fn an_unfinished_sentence_is_waited_for() {
     check(
         &[],

@@ -54,6 +54,8 @@ pub(super) struct Utterance {
     /// The last hypothesis of a look.
     pub latest: Option<String>,
     pub finale: Finale,
+    /// When its words were asked for.
+    asked: Ms,
     pub judge: Option<JobId>,
     pub over: Option<f32>,
     /// An answer to words that may turn out to be the turn's.
@@ -76,6 +78,7 @@ impl Utterance {
             cost: 0,
             latest: None,
             finale: Finale::None,
+            asked: 0,
             judge: None,
             over: None,
             guess: None,
@@ -101,6 +104,24 @@ impl Utterance {
     pub fn look_begun(&mut self, job: JobId, now: Ms) {
         self.look = Some(job);
         self.looked = now;
+    }
+
+    pub fn asked_for_words(&mut self, job: JobId, now: Ms) {
+        self.finale = Finale::Asked(job);
+        self.asked = now;
+    }
+
+    /// Speech after words were asked for early: what is asked for becomes a look. Whether an answer may have been
+    /// begun.
+    pub fn goes_on(&mut self) -> bool {
+        match std::mem::take(&mut self.finale) {
+            Finale::None => false,
+            Finale::Asked(job) => {
+                self.look_begun(job, self.asked);
+                false
+            }
+            Finale::Text(_) | Finale::Doubted(_) | Finale::Failed => true,
+        }
     }
 
     /// Takes the result of a look. Gives the text to show, and whether the words look like a whole turn
