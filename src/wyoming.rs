@@ -4,9 +4,12 @@
 //! The protocol knows no keys. Who may connect is a matter of addresses: this machine, and those that
 //! `wyoming.allowed_peers` names.
 
+mod answer;
 mod connection;
+mod hear;
 mod info;
 mod recording;
+mod speak;
 mod wire;
 mod work;
 

@@ -118,7 +118,7 @@ pub fn begins_nod(text: &str) -> bool {
             .strip_prefix(begun.as_str())
             .is_some_and(|rest| rest.starts_with(' '))
     };
-    !begun.is_empty() && NOD_PHRASES.iter().any(|phrase| goes_on(&phrase))
+    !begun.is_empty() && NOD_PHRASES.iter().any(goes_on)
 }
 
 /// Whether a text is a listener's nod: three such words at most, or "I see", "got it".

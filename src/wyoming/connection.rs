@@ -11,12 +11,14 @@ use tokio::{
 
 use super::{
     Parts,
+    hear::Wanted,
     info::info,
     recording::Recording,
+    speak::Voice,
     wire::{self, Event, Malformed},
-    work::{self, Task, Wanted},
+    work::{self, Gone, Task},
 };
-use crate::voice::clauses::Clauses;
+use crate::voice::{clauses::Clauses, recording::Sound};
 
 /// Events that wait to be read by the client. Whoever does not read has nothing more done for them.
 const OUTBOX: usize = 64;
@@ -66,7 +68,7 @@ pub(super) async fn converse(stream: TcpStream, parts: Arc<Parts>) {
 /// A text that comes in pieces, to be spoken as its sentences are complete.
 struct Text {
     clauses: Clauses,
-    voice: work::Voice,
+    voice: Voice,
     length: usize,
 }
 
@@ -79,15 +81,6 @@ struct Client {
     wanted: Wanted,
     recording: Option<Recording>,
     text: Option<Text>,
-}
-
-/// The client has gone, or is not served any longer.
-struct Gone;
-
-impl From<mpsc::error::SendError<Event>> for Gone {
-    fn from(_: mpsc::error::SendError<Event>) -> Self {
-        Self
-    }
 }
 
 impl Client {
@@ -132,7 +125,7 @@ impl Client {
                     Some(recording) => self.task(Task::WriteDown(recording.end(), wanted))?,
                     // That was said when it was given up.
                     None if wanted.given_up => {}
-                    None => self.task(Task::WriteDown(Default::default(), wanted))?,
+                    None => self.task(Task::WriteDown(Sound::default(), wanted))?,
                 }
             }
             // In a stream it repeats the text, for those who know no streams.
@@ -189,12 +182,12 @@ impl Client {
         Ok(())
     }
 
-    fn voice(&self, event: &Event) -> Result<work::Voice, Event> {
+    fn voice(&self, event: &Event) -> Result<Voice, Event> {
         if event.text("text_format") == "ssml" {
             let told = "texts are taken as they are; SSML is not understood";
             return Err(Event::error("ssml", told));
         }
-        work::Voice::of(event.data.get("voice"), &self.parts.engines)
+        Voice::of(event.data.get("voice"), &self.parts.engines)
     }
 
     async fn more_text(&mut self, piece: &str) -> Result<(), Gone> {

@@ -382,7 +382,7 @@ async fn what_is_no_event_ends_the_connection() {
     for bytes in [
         &b"GET / HTTP/1.1\r\n\r\n"[..],
         b"{\"type\":\"x\",\"payload_length\":99999999999}\n",
-        &[0xff; 100_000],
+        &vec![0xff; 100_000],
     ] {
         let mut client = Client::connect(app.wyoming).await;
         client.to.write_all(bytes).await.unwrap();
