@@ -120,7 +120,7 @@ impl Session {
         }
         if let Some(whole) = utterance.join()
             // What is plainly the half of a sentence is not worth a guess.
-            && let State::MaybeEnd(utterance) = &mut state
+            && let State::Listening(utterance) | State::MaybeEnd(utterance) = &mut state
             && !whole.is_empty()
             && (looks_complete(&whole) || utterance.over.is_some_and(|over| over >= 0.5))
         {
