@@ -16,7 +16,10 @@ mod work;
 use std::{
     io,
     net::{IpAddr, SocketAddr},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -100,6 +103,12 @@ pub async fn serve(listener: TcpListener, parts: Parts, shutdown: &Shutdown) {
 
 fn refuse(peer: SocketAddr) {
     metrics::counter!("griot_wyoming_refused_total").increment(1);
+    // Once is enough: whoever tries again and again does not fill the log.
+    static TOLD: AtomicBool = AtomicBool::new(false);
+    if TOLD.swap(true, Ordering::Relaxed) {
+        tracing::debug!(%peer, "refused");
+        return;
+    }
     tracing::warn!(%peer, "refused: `wyoming.allowed_peers` does not name this address");
 }
 

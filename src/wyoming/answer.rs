@@ -28,13 +28,11 @@ pub(super) async fn answer(
 ) -> Result<(), Gone> {
     let question = match Question::parse(text, parts.max_question_chars) {
         Ok(question) => question,
-        Err(error) => {
-            let told = Event::new("not-handled").with("text", error.to_string());
-            return Ok(out.send(told.with("context", context)).await?);
-        }
+        Err(error) => return not_handled(error.to_string(), context, out).await,
     };
     let Some(_place) = parts.questions.wait(PATIENCE).await else {
-        return busy("questions", out).await;
+        busy("questions", out).await?;
+        return not_handled(String::new(), context, out).await;
     };
     let mut events = parts.answerer.ask(Ask {
         question,
@@ -76,11 +74,19 @@ pub(super) async fn answer(
                 return Ok(());
             }
             Err(error) => {
-                return Ok(out.send(Event::error("answer", error.to_string())).await?);
+                let told = error.to_string();
+                out.send(Event::error("answer", told.clone())).await?;
+                return not_handled(told, context, out).await;
             }
         }
     }
-    Ok(())
+    not_handled(String::new(), context, out).await
+}
+
+/// Some wait for this, whatever errors they are told of.
+async fn not_handled(text: String, context: Value, out: &mpsc::Sender<Event>) -> Result<(), Gone> {
+    let told = Event::new("not-handled").with("text", text);
+    Ok(out.send(told.with("context", context)).await?)
 }
 
 fn piece(clause: &str) -> Event {

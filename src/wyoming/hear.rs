@@ -70,7 +70,8 @@ pub(super) async fn write_down(
     out: &mpsc::Sender<Event>,
 ) -> Result<(), Gone> {
     let Some(_place) = parts.recordings.wait(PATIENCE).await else {
-        return busy("recordings", out).await;
+        busy("recordings", out).await?;
+        return nothing(out).await;
     };
     let language = wanted.options.language.clone();
     out.send(Event::new("transcript-start").with("language", language))
@@ -109,6 +110,16 @@ pub(super) async fn write_down(
             out.send(Event::new("transcript-stop")).await?;
             Ok(())
         }
-        Err(error) => fail(&error, out).await,
+        Err(error) => {
+            fail(&error, out).await?;
+            nothing(out).await
+        }
     }
+}
+
+/// Nothing comes of a recording. Some wait for its text, whatever errors they are told of.
+pub(super) async fn nothing(out: &mpsc::Sender<Event>) -> Result<(), Gone> {
+    out.send(Event::new("transcript").with("text", "")).await?;
+    out.send(Event::new("transcript-stop")).await?;
+    Ok(())
 }

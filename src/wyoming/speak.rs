@@ -63,6 +63,7 @@ impl Voice {
 pub(super) async fn speak(
     text: &str,
     voice: &Voice,
+    piece: bool,
     parts: &Parts,
     out: &mpsc::Sender<Event>,
 ) -> Result<(), Gone> {
@@ -78,11 +79,11 @@ pub(super) async fn speak(
         let sound = match synthesizer.speak(clause).await {
             Ok(sound) if sound.rate == 0 => continue,
             Ok(sound) => sound,
+            // Some wait for the end of the sound, whatever errors they are told of.
             Err(error) => {
-                if let Some(rate) = rate {
-                    out.send(stop(rate, sent)).await?;
-                }
-                return fail(&error, out).await;
+                fail(&error, out).await?;
+                out.send(stop(rate.unwrap_or(1), sent)).await?;
+                return Ok(());
             }
         };
         let rate = match rate {
@@ -103,12 +104,16 @@ pub(super) async fn speak(
             out.send(chunk).await?;
         }
     }
-    // Nothing of it could be heard, which is no mistake: an empty sound.
     let rate = match rate {
         Some(rate) => rate,
+        None if piece => return Ok(()),
+        // Nothing of it could be heard, which is no mistake: an empty sound.
         None => {
             let voices = synthesizer.voices();
-            let rate = voices.first().map_or(22_050, |voice| voice.rate);
+            let named = voices
+                .iter()
+                .find(|one| Some(&one.name) == voice.name.as_ref());
+            let rate = named.or(voices.first()).map_or(22_050, |voice| voice.rate);
             out.send(start(rate)).await?;
             rate
         }
@@ -128,7 +133,8 @@ fn start(rate: u32) -> Event {
     form("audio-start", rate).with("timestamp", 0)
 }
 
-fn stop(rate: u32, sent: usize) -> Event {
+/// The end of a sound.
+pub(super) fn stop(rate: u32, sent: usize) -> Event {
     Event::new("audio-stop").with("timestamp", millis(sent, rate))
 }
 

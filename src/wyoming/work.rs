@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use super::{
     Parts,
@@ -19,10 +19,13 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Something to be done.
 pub(super) enum Task {
-    WriteDown(Sound, Wanted),
+    /// The last holds its place among the recordings that wait.
+    WriteDown(Sound, Wanted, OwnedSemaphorePermit),
     Speak {
         text: String,
         voice: Voice,
+        /// A piece of a text: of what cannot be heard nothing is told.
+        piece: bool,
     },
     Answer {
         text: String,
@@ -45,10 +48,12 @@ impl From<mpsc::error::SendError<Event>> for Gone {
 pub(super) async fn work(mut todo: mpsc::Receiver<Task>, parts: &Parts, out: &mpsc::Sender<Event>) {
     while let Some(task) = todo.recv().await {
         let (kind, done) = match task {
-            Task::WriteDown(sound, wanted) => {
+            Task::WriteDown(sound, wanted, _place) => {
                 ("transcribe", write_down(sound, wanted, parts, out).await)
             }
-            Task::Speak { text, voice } => ("synthesize", speak(&text, &voice, parts, out).await),
+            Task::Speak { text, voice, piece } => {
+                ("synthesize", speak(&text, &voice, piece, parts, out).await)
+            }
             Task::Answer { text, context } => ("handle", answer(&text, context, parts, out).await),
             Task::Tell(event) => {
                 if out.send(event).await.is_err() {

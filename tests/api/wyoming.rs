@@ -226,6 +226,8 @@ async fn texts_are_spoken() {
         error.kind == "error" && error.text().contains("nobody"),
         "{error:?}"
     );
+    // Who waits for the end of the sound is not kept waiting.
+    assert_eq!(client.next().await.unwrap().kind, "audio-stop");
     client
         .send(
             "synthesize",
@@ -363,7 +365,8 @@ async fn whatever_is_wrong_is_told_and_it_goes_on() {
         .send("synthesize-chunk", json!({ "text": "x" }))
         .await;
     client.send("ping", json!({})).await;
-    assert_eq!(client.next().await.unwrap().kind, "pong");
+    let events = client.until("pong").await;
+    assert_eq!(kinds(&events), ["transcript", "transcript-stop", "pong"]);
 
     app.voice.trouble(Trouble::Unavailable);
     client
@@ -410,4 +413,48 @@ async fn a_client_that_goes_leaves_nothing_behind() {
     while app.voice.cancelled() == 0 {
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     }
+}
+
+#[tokio::test]
+async fn a_text_in_pieces_may_be_long_and_may_be_refused() {
+    let (app, mut client) = client().await;
+    client.send("synthesize-start", json!({})).await;
+    let text = "Go on and on. ".repeat(400);
+    client
+        .send("synthesize-chunk", json!({ "text": text }))
+        .await;
+    client.send("synthesize-stop", json!({})).await;
+    client.until("synthesize-stopped").await;
+    assert_eq!(app.voice.clauses().len(), 400);
+
+    let nobody = json!({ "voice": { "name": "nobody" } });
+    client.send("synthesize-start", nobody).await;
+    assert_eq!(client.next().await.unwrap().kind, "error");
+    client
+        .send("synthesize-chunk", json!({ "text": "Go on. " }))
+        .await;
+    client.send("synthesize", json!({ "text": "Go on." })).await;
+    client.send("synthesize-stop", json!({})).await;
+    assert_eq!(client.next().await.unwrap().kind, "synthesize-stopped");
+    assert_eq!(app.voice.clauses().len(), 400);
+}
+
+#[tokio::test]
+async fn what_is_too_long_is_refused_and_what_nobody_needs_is_not_kept() {
+    let (_app, mut client) = client().await;
+    let long = "x".repeat(70_000);
+    for (kind, last) in [("synthesize", "audio-stop"), ("transcript", "not-handled")] {
+        client.send(kind, json!({ "text": long })).await;
+        let events = client.until(last).await;
+        assert_eq!(kinds(&events), ["error", last]);
+    }
+    let context = json!({ "conversation_id": "a", "junk": vec![0; 9000] });
+    client
+        .send(
+            "transcript",
+            json!({ "text": QUESTION, "context": context }),
+        )
+        .await;
+    let answer = client.next().await.unwrap();
+    assert_eq!(answer.data["context"], json!({ "conversation_id": "a" }));
 }

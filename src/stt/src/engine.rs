@@ -116,7 +116,7 @@ impl Engine {
             context_for(job.samples.len())
         };
         let mut run = self.run(state, job, short)?;
-        if !job.header.partial && self.cut_copy(&mut run) {
+        if !job.header.partial && short < WHOLE && self.cut_copy(&mut run) {
             return Ok(Transcript {
                 segments: run.segments,
                 language: run.language,

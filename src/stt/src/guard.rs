@@ -11,16 +11,11 @@ pub fn repetition(tokens: &[i32]) -> Option<usize> {
     })
 }
 
-/// Where what was said begins again and nothing else follows: all of the rest is a copy of what stands before
-/// it, broken off anywhere.
+/// Where all that was said begins again and nothing else follows: the rest is a copy of it, broken off anywhere.
+/// A part that is said again may stand for another that was not heard.
 pub fn said_again(tokens: &[i32]) -> Option<usize> {
     let at = repetition(tokens)?;
-    let run = &tokens[at..at + RUN];
-    let before = tokens[..at]
-        .windows(RUN)
-        .rposition(|before| before == run)?;
-    let period = at - before;
-    let copied = (at..tokens.len()).all(|n| tokens[n] == tokens[n - period]);
+    let copied = (at..tokens.len()).all(|n| tokens[n] == tokens[n - at]);
     copied.then_some(at)
 }
 
@@ -63,7 +58,8 @@ mod tests {
             assert_eq!(said_again(tokens), expected, "{tokens:?}");
         };
         check(&[1, 2, 3, 4, 5, 1, 2, 3, 4, 5], Some(5));
-        check(&[9, 8, 1, 2, 3, 4, 1, 2, 3, 4, 1, 2], Some(6));
+        check(&[1, 2, 3, 4, 5, 6, 1, 2, 3, 4, 5, 6, 1, 2, 3], Some(6));
+        check(&[9, 8, 1, 2, 3, 4, 1, 2, 3, 4], None);
         // They went on to something else.
         check(&[1, 2, 3, 4, 5, 1, 2, 3, 4, 6], None);
         check(&[1, 2, 3, 4, 5], None);

@@ -32,8 +32,10 @@ impl Live {
                 });
             }
             Effect::Dismissed { turn, why } => {
-                // Tools that came with it were for what nobody said.
-                self.offer = None;
+                // Tools that came with it were for what nobody said; a wish that takes its place brings its own.
+                if why != Dismissal::Cleared {
+                    self.offer = None;
+                }
                 if let Dismissal::Doubted(doubt) = why {
                     metrics::counter!("griot_voice_dismissed_total", "rule" => doubt.as_str())
                         .increment(1);

@@ -63,7 +63,7 @@ impl Session {
         if self.run.silence >= PAUSE {
             return self.pause(utterance);
         }
-        if self.run.silence >= EARLY && utterance.finale == Finale::None {
+        if self.run.silence >= EARLY && utterance.wants_words_early(self.now) {
             if let Some(job) = utterance.look.take() {
                 self.out.push(Effect::ForgetJob(job));
             }
@@ -167,6 +167,7 @@ impl Session {
     }
 
     fn forget_finale(&mut self, utterance: &mut Utterance) {
+        utterance.unjoin();
         if let Finale::Asked(job) = std::mem::take(&mut utterance.finale) {
             self.out.push(Effect::ForgetJob(job));
         }

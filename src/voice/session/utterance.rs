@@ -47,6 +47,8 @@ pub(super) struct Utterance {
     /// Words of a turn before it that this one goes on with.
     pub carried: Option<String>,
     pub pieces: Vec<Piece>,
+    /// Pieces whose words are a part of `finale` already.
+    joined: Vec<Piece>,
     /// The look in work, and when the last one began.
     pub look: Option<JobId>,
     looked: Ms,
@@ -73,6 +75,7 @@ impl Utterance {
             captions: Captions::default(),
             carried,
             pieces: Vec::new(),
+            joined: Vec::new(),
             look: None,
             looked: now,
             cost: 0,
@@ -111,9 +114,15 @@ impl Utterance {
         self.asked = now;
     }
 
+    /// Whether words may be asked for although speech may go on: no more often than looks.
+    pub fn wants_words_early(&self, now: Ms) -> bool {
+        self.finale == Finale::None && (self.asked == 0 || now >= self.asked + LOOK_EVERY)
+    }
+
     /// Speech after words were asked for early: what is asked for becomes a look. Whether an answer may have been
     /// begun.
     pub fn goes_on(&mut self) -> bool {
+        self.unjoin();
         match std::mem::take(&mut self.finale) {
             Finale::None => false,
             Finale::Asked(job) => {
@@ -159,12 +168,21 @@ impl Utterance {
             return None;
         };
         let whole = self.whole(last)?;
-        self.pieces.clear();
+        if !self.pieces.is_empty() {
+            self.joined = std::mem::take(&mut self.pieces);
+        }
         self.finale = match whole.is_empty() {
             true => Finale::Doubted(Doubt::Empty),
             false => Finale::Text(whole.clone()),
         };
         Some(whole)
+    }
+
+    /// The speaker goes on: what was joined is the beginning of more.
+    pub fn unjoin(&mut self) {
+        if self.pieces.is_empty() {
+            self.pieces = std::mem::take(&mut self.joined);
+        }
     }
 
     /// The pieces' words and `last`, after what was carried over; `None` while a piece is still in work.

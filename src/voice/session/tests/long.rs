@@ -92,3 +92,23 @@ fn long_turns_are_written_down_in_pieces() {
         ],
     );
 }
+
+#[test]
+fn a_long_turn_keeps_its_beginning_when_the_speaker_goes_on() {
+    let script = [
+        "speak 26016",
+        "words When is the rent of the flat",
+        "speak 640",
+        "hush 96",
+        "words and of the",
+        "hush 320",
+        "speak 640",
+        "hush 96",
+        "words and of the garage due?",
+        "judged 0.9",
+        "hush 160",
+    ];
+    let log = play(&mut Session::new(Tuning::default()), &script);
+    let whole = "transcript When is the rent of the flat and of the garage due?";
+    assert!(log.iter().any(|line| line == whole), "{log:#?}");
+}
