@@ -11,12 +11,11 @@ pub fn repetition(tokens: &[i32]) -> Option<usize> {
     })
 }
 
-/// Where all that was said begins again and nothing else follows: the rest is a copy of it, broken off anywhere.
-/// A part that is said again may stand for another that was not heard.
+/// Where all that was said begins again and nothing else follows: the rest are copies of it, the last broken off
+/// anywhere. A part that is said again may stand for another that was not heard.
 pub fn said_again(tokens: &[i32]) -> Option<usize> {
-    let at = repetition(tokens)?;
-    let copied = (at..tokens.len()).all(|n| tokens[n] == tokens[n - at]);
-    copied.then_some(at)
+    let most = repetition(tokens)?;
+    (1..=most).find(|period| (*period..tokens.len()).all(|n| tokens[n] == tokens[n - period]))
 }
 
 /// Where a loop begins: a stretch of up to a dozen tokens that follows itself twice at least, or thrice
@@ -59,6 +58,7 @@ mod tests {
         };
         check(&[1, 2, 3, 4, 5, 1, 2, 3, 4, 5], Some(5));
         check(&[1, 2, 3, 4, 5, 6, 1, 2, 3, 4, 5, 6, 1, 2, 3], Some(6));
+        check(&[1, 2, 3, 1, 2, 3, 1, 2, 3, 1], Some(3));
         check(&[9, 8, 1, 2, 3, 4, 1, 2, 3, 4], None);
         // They went on to something else.
         check(&[1, 2, 3, 4, 5, 1, 2, 3, 4, 6], None);
