@@ -14,6 +14,10 @@ libfuzzer_sys::fuzz_target!(init: griot_fuzz::begin(), |bytes: &[u8]| {
             .block_on(async {
                 let mut from = bytes;
                 while let Ok(Some(event)) = read(&mut from).await {
+                    // With the lengths a header that was just short enough would be too long.
+                    if event.kind.len() > 1000 {
+                        continue;
+                    }
                     let mut written = Vec::new();
                     write(&mut written, &event).await.expect("memory takes it");
                     let again = read(&mut &written[..]).await;
