@@ -128,6 +128,23 @@ pub struct UnknownLanguage {
     known: String,
 }
 
+/// A language that somebody asks for, as the one who writes down knows it: `en-US` is `en`.
+///
+/// # Errors
+/// When it is not known.
+pub fn language_of(engines: &Engines, wanted: &str) -> Result<String, UnknownLanguage> {
+    let known = engines.transcriber.languages();
+    let language = wanted.split(['-', '_']).next().unwrap_or_default();
+    let language = language.trim().to_ascii_lowercase();
+    if known.contains(&language) {
+        return Ok(language);
+    }
+    Err(UnknownLanguage {
+        wanted: wanted.chars().take(40).collect(),
+        known: known.join(", "),
+    })
+}
+
 /// Why a conversation cannot begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum OpenError {
@@ -167,16 +184,7 @@ impl Engine {
     /// # Errors
     /// When it is not known: nothing of what is said would be understood.
     pub fn language(&self, wanted: &str) -> Result<String, UnknownLanguage> {
-        let known = self.parts.engines.transcriber.languages();
-        let language = wanted.split(['-', '_']).next().unwrap_or_default();
-        let language = language.trim().to_ascii_lowercase();
-        if known.contains(&language) {
-            return Ok(language);
-        }
-        Err(UnknownLanguage {
-            wanted: wanted.chars().take(40).collect(),
-            known: known.join(", "),
-        })
+        language_of(&self.parts.engines, wanted)
     }
 
     /// The voice that somebody wants.

@@ -12,11 +12,15 @@ use super::{
 };
 use crate::{
     ports::Engines,
-    voice::recording::{self, Options, Sound},
+    voice::{
+        engine::language_of,
+        recording::{self, Options, Sound},
+    },
 };
 
 /// Stretches of a recording that are written down and not told yet.
 const PIECES: usize = 64;
+
 /// How a recording is to be written down.
 #[derive(Debug, Default)]
 pub(super) struct Wanted {
@@ -31,18 +35,13 @@ impl Wanted {
     /// # Errors
     /// For a language that is not known, as the event that says so.
     pub fn of(event: &Event, engines: &Engines) -> Result<Self, Event> {
-        let wanted = event.text("language");
-        let language = wanted.split(['-', '_']).next().unwrap_or_default();
-        let language = language.trim().to_ascii_lowercase();
-        let known = engines.transcriber.languages();
-        if !language.is_empty() && !known.contains(&language) {
-            let wanted: String = wanted.chars().take(40).collect();
-            let told = format!(
-                "the speech model does not know {wanted:?}; it knows: {}",
-                known.join(", ")
-            );
-            return Err(Event::error("language", told));
-        }
+        let language = match event.text("language") {
+            "" => None,
+            wanted => Some(
+                language_of(engines, wanted)
+                    .map_err(|error| Event::error("language", error.to_string()))?,
+            ),
+        };
         // Names come last: a hint that is too long loses its beginning.
         let expected: Vec<&str> = ["transcript_terms", "transcript_names"]
             .iter()
@@ -53,7 +52,7 @@ impl Wanted {
             .collect();
         Ok(Self {
             options: Options {
-                language: Some(language).filter(|language| !language.is_empty()),
+                language,
                 prompt: Some(expected.join(", ")).filter(|prompt| !prompt.is_empty()),
                 words: false,
             },
