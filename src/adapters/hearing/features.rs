@@ -3,7 +3,12 @@
 //! As `WhisperFeatureExtractor` of the transformers library makes it with `do_normalize`, which is what Smart
 //! Turn was trained with.
 
-use std::{f64::consts::PI, sync::LazyLock};
+use std::{
+    f64::consts::PI,
+    sync::{Arc, LazyLock},
+};
+
+use realfft::{RealFftPlanner, RealToComplex};
 
 use crate::{
     domain::{
@@ -26,8 +31,7 @@ struct Tables {
     window: Vec<f64>,
     /// Of each band, its first bin and the weights from there.
     bands: Vec<(usize, Vec<f64>)>,
-    /// `exp(-2πi n / WINDOW)`.
-    turns: Vec<(f64, f64)>,
+    transform: Arc<dyn RealToComplex<f64>>,
 }
 
 static TABLES: LazyLock<Tables> = LazyLock::new(|| {
@@ -47,9 +51,7 @@ static TABLES: LazyLock<Tables> = LazyLock::new(|| {
                 )
             })
             .collect(),
-        turns: (0..WINDOW)
-            .map(|n| (angle(n).cos(), -angle(n).sin()))
-            .collect(),
+        transform: RealFftPlanner::new().plan_fft_forward(WINDOW),
     }
 });
 
@@ -81,7 +83,10 @@ fn log_mel(sound: &[f32]) -> Vec<f32> {
     let tables = &*TABLES;
     let mut features = vec![0.0; BANDS * LOOKS];
     let mut most = f64::NEG_INFINITY;
-    let mut look = vec![0.0; WINDOW];
+    let mut look = tables.transform.make_input_vec();
+    let mut spectrum = tables.transform.make_output_vec();
+    let mut scratch = tables.transform.make_scratch_vec();
+    let mut power = [0.0; BINS];
     for n in 0..LOOKS {
         let middle = n * HOP;
         for (k, (value, weight)) in look.iter_mut().zip(&tables.window).enumerate() {
@@ -94,7 +99,13 @@ fn log_mel(sound: &[f32]) -> Vec<f32> {
             };
             *value = f64::from(sound[at]) * weight;
         }
-        let power = power(&look, &tables.turns);
+        tables
+            .transform
+            .process_with_scratch(&mut look, &mut spectrum, &mut scratch)
+            .expect("the lengths are the plan's");
+        for (power, value) in power.iter_mut().zip(&spectrum) {
+            *power = value.norm_sqr();
+        }
         for (band, (first, weights)) in tables.bands.iter().enumerate() {
             let sum: f64 = weights
                 .iter()
@@ -112,57 +123,9 @@ fn log_mel(sound: &[f32]) -> Vec<f32> {
         .collect()
 }
 
-/// The squared length of each of the first [`BINS`] frequencies of a look.
-fn power(look: &[f64], turns: &[(f64, f64)]) -> Vec<f64> {
-    let values: Vec<(f64, f64)> = look.iter().map(|value| (*value, 0.0)).collect();
-    let mut spectrum = transform(&values, 1, turns);
-    spectrum.truncate(BINS);
-    spectrum.iter().map(|(re, im)| re * re + im * im).collect()
-}
-
-/// The discrete Fourier transform, by parts: 400 = 2·2·2·2·5·5. `step` says how many times `values` are
-/// fewer than `turns`.
-fn transform(values: &[(f64, f64)], step: usize, turns: &[(f64, f64)]) -> Vec<(f64, f64)> {
-    let count = values.len();
-    if count == 1 {
-        return values.to_vec();
-    }
-    let parts = if count.is_multiple_of(5) { 5 } else { 2 };
-    let each = count / parts;
-    let transformed: Vec<Vec<(f64, f64)>> = (0..parts)
-        .map(|part| {
-            let every: Vec<_> = values.iter().skip(part).step_by(parts).copied().collect();
-            transform(&every, step * parts, turns)
-        })
-        .collect();
-    (0..count)
-        .map(|k| {
-            (transformed.iter().enumerate()).fold((0.0, 0.0), |sum: (f64, f64), (part, values)| {
-                let (re, im) = values[k % each];
-                let (cos, sin) = turns[step * part * k % turns.len()];
-                (sum.0 + re * cos - im * sin, sum.1 + re * sin + im * cos)
-            })
-        })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_transform_is_the_sum_it_stands_for() {
-        let turns = &TABLES.turns;
-        let look: Vec<f64> = (0..WINDOW).map(|n| ((n * n) as f64 * 0.37).sin()).collect();
-        let power = power(&look, turns);
-        for (k, value) in power.iter().enumerate() {
-            let (re, im) = look.iter().enumerate().fold((0.0, 0.0), |sum, (n, x)| {
-                let (cos, sin) = turns[n * k % WINDOW];
-                (sum.0 + x * cos, sum.1 + x * sin)
-            });
-            assert!((value - (re * re + im * im)).abs() < 1e-6, "{k}");
-        }
-    }
 
     /// A sound that anybody can make again: two tones, one of which gets louder, for five seconds.
     fn sound() -> Vec<f32> {
