@@ -19,6 +19,7 @@ pub mod words;
 
 mod choose;
 mod condense;
+mod foresee;
 mod generate;
 mod prompt;
 mod reply;
@@ -82,6 +83,17 @@ pub enum Beginning {
     Pointed,
     /// Where one sentence of the evidence plainly answers, with that one, before the model is asked.
     Plain,
+}
+
+impl Beginning {
+    /// Whether a proven quotation comes first.
+    #[must_use]
+    pub fn of(quote_first: bool) -> Self {
+        match quote_first {
+            true => Self::Plain,
+            false => Self::Pointed,
+        }
+    }
 }
 
 /// A question to be answered.

@@ -6,9 +6,11 @@
 
 mod answering;
 mod doing;
+mod foreseen;
 mod io;
 mod learn;
 mod sound;
+mod telling;
 mod trace;
 mod work;
 
@@ -38,6 +40,7 @@ use crate::{
     },
     ports::{PortError, VoiceActivity},
 };
+use foreseen::Drawer;
 pub use io::{Input, Output};
 pub use trace::Timings;
 use trace::Trace;
@@ -120,6 +123,9 @@ pub(super) struct Live {
     filler: Option<Call>,
     /// Has the tools read before they are needed.
     reader: Option<Call>,
+    /// First words that may be wanted, and the work on them.
+    drawer: Arc<Drawer>,
+    foreseeing: Option<Call>,
     last: Option<Heard>,
     /// The tools for the next answer alone.
     offer: Option<Arc<Offer>>,
@@ -168,6 +174,8 @@ impl Live {
             filling: None,
             filler: None,
             reader: None,
+            drawer: Arc::default(),
+            foreseeing: None,
             last: None,
             offer: None,
             outcomes: Vec::new(),

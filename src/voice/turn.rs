@@ -32,12 +32,50 @@ impl Default for Patience {
     }
 }
 
+/// From here on a pause sounds like an end and nothing else. Of 52 turns (19 recordings, 33 of a Piper voice)
+/// heard to their end and torn apart at their quietest place, 67 % of the ends reached it and 12 % of the middles.
+const SURE: f32 = 0.97;
+/// Below this a pause sounds like the middle of a sentence.
+const UNLIKELY: f32 = 0.3;
+
+/// What the judge of turns makes of one pause. It hears the same speech twice, with a little more silence, because
+/// its single answers jump about: their mean log-odds tell ends from middles better than either.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Judgement {
+    log_odds: f32,
+    times: u8,
+}
+
+impl Judgement {
+    /// Takes one more answer, a probability.
+    pub fn add(&mut self, over: f32) {
+        let over = over.clamp(1e-3, 1.0 - 1e-3);
+        self.log_odds += (over / (1.0 - over)).ln();
+        self.times = self.times.saturating_add(1);
+    }
+
+    /// The probability that the turn is over, out of all answers; `None` without one.
+    #[must_use]
+    pub fn over(self) -> Option<f32> {
+        (self.times > 0).then(|| {
+            let mean = self.log_odds / f32::from(self.times);
+            1.0 / (1.0 + (-mean).exp())
+        })
+    }
+
+    /// Whether it was asked often enough to end a turn early.
+    #[must_use]
+    pub fn is_settled(self) -> bool {
+        self.times >= 2
+    }
+}
+
 /// What is known of a turn at a pause.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Signs<'t> {
-    /// The probability that it is over, from its sound; `None` while or where nobody judges.
-    pub over: Option<f32>,
-    /// What was said, as far as it is known.
+    /// How its end sounds; nothing while or where nobody judges.
+    pub sound: Judgement,
+    /// All that was said, once it is known.
     pub text: Option<&'t str>,
     /// We asked something, and answers to questions take a while to think of.
     pub after_question: bool,
@@ -52,11 +90,13 @@ pub fn wait(signs: Signs<'_>, detection: Detection) -> Option<Ms> {
         Detection::Judged(patience) => patience,
     };
     let complete = signs.text.map(looks_complete);
-    let usual = match (signs.over, complete) {
-        (Some(over), Some(true)) if over >= 0.8 => 200,
-        (Some(over), None) if over >= 0.8 => 320,
-        (Some(over), _) if over >= 0.5 => 500,
-        (Some(_), _) => 1600,
+    let usual = match (signs.sound.over(), complete) {
+        // The words come later than this; transcribers write a full stop after most halves of sentences, so that
+        // its absence tells more than its presence.
+        (Some(over), None | Some(true)) if over >= SURE && signs.sound.is_settled() => 200,
+        (Some(over), None | Some(false)) if over < UNLIKELY => 1200,
+        // Longer than most pauses inside sentences.
+        (Some(_), _) => 700,
         // Without a judge, words alone must do.
         (None, Some(true)) => 550,
         (None, None) => 700,
@@ -70,31 +110,63 @@ pub fn wait(signs: Signs<'_>, detection: Detection) -> Option<Ms> {
 mod tests {
     use super::*;
 
+    fn judged(answers: &[f32]) -> Judgement {
+        let mut sound = Judgement::default();
+        answers.iter().for_each(|over| sound.add(*over));
+        sound
+    }
+
     #[test]
     fn how_long_to_wait() {
-        let check = |over: Option<f32>, text: Option<&str>, expected: Ms| {
+        let check = |answers: &[f32], text: Option<&str>, expected: Ms| {
             let signs = Signs {
-                over,
+                sound: judged(answers),
                 text,
                 after_question: false,
             };
-            let judged = Detection::Judged(Patience::default());
-            assert_eq!(wait(signs, judged), Some(expected), "{over:?} {text:?}");
+            let detection = Detection::Judged(Patience::default());
+            assert_eq!(
+                wait(signs, detection),
+                Some(expected),
+                "{answers:?} {text:?}"
+            );
         };
-        check(Some(0.9), Some("When is rent due?"), 200);
-        check(Some(0.9), None, 320);
-        check(Some(0.9), Some("When is the"), 500);
-        check(Some(0.6), Some("When is rent due?"), 500);
-        check(Some(0.2), Some("When is rent due?"), 1600);
-        check(None, Some("When is rent due?"), 550);
-        check(None, Some("When is the"), 1200);
-        check(None, None, 700);
+        check(&[0.98, 0.98], Some("When is rent due?"), 200);
+        check(&[0.98, 0.98], None, 200);
+        check(&[0.98], None, 700);
+        check(&[0.98, 0.98], Some("When is the"), 700);
+        check(&[0.98, 0.9], None, 700);
+        check(&[0.6, 0.6], Some("When is rent due?"), 700);
+        check(&[0.2, 0.1], Some("When is rent due?"), 700);
+        check(&[0.2, 0.1], Some("When is the"), 1200);
+        check(&[0.2], None, 1200);
+        check(&[], Some("When is rent due?"), 550);
+        check(&[], Some("When is the"), 1200);
+        check(&[], None, 700);
+    }
+
+    #[test]
+    fn answers_are_weighed_together() {
+        let check = |answers: &[f32], expected: Option<f32>| {
+            let over = judged(answers).over();
+            let near = match (over, expected) {
+                (Some(over), Some(expected)) => (over - expected).abs() < 1e-3,
+                (over, expected) => over == expected,
+            };
+            assert!(near, "{answers:?}: {over:?}");
+        };
+        check(&[], None);
+        check(&[0.8], Some(0.8));
+        check(&[0.9, 0.1], Some(0.5));
+        // One doubt weighs more than a second certainty: log-odds, not probabilities.
+        check(&[0.98, 0.5], Some(0.875));
+        check(&[0.0, 1.0], Some(0.5));
     }
 
     #[test]
     fn patience_and_modes() {
         let signs = Signs {
-            over: Some(0.1),
+            sound: judged(&[0.1]),
             text: None,
             after_question: true,
         };
@@ -104,7 +176,7 @@ mod tests {
                 longest: 3000,
             })
         };
-        assert_eq!(wait(signs, patient(1.0)), Some(2400));
+        assert_eq!(wait(signs, patient(1.0)), Some(1800));
         assert_eq!(wait(signs, patient(2.0)), Some(3000));
         assert_eq!(wait(signs, patient(0.01)), Some(160));
         assert_eq!(wait(signs, Detection::Silence(500)), Some(500));

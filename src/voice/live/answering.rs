@@ -7,13 +7,15 @@ use futures::StreamExt;
 use tokio::sync::mpsc;
 
 use super::super::{
-    clauses::Clauses,
     engine::Engine,
     session::ReplyId,
     speakable::{can_be_heard, speakable},
-    words::{fold, likeness},
 };
-use super::trace::{AUDIBLE, Mark};
+use super::{
+    foreseen::Drawer,
+    telling::Telling,
+    trace::{AUDIBLE, Mark},
+};
 use crate::{
     answer::{AnswerError, AnswerEvent, AnswerStream, Ask, Beginning},
     domain::{
@@ -25,12 +27,6 @@ use crate::{
 
 /// Clauses written and not spoken yet, at most: the model does not run ahead of the voice.
 const AHEAD: usize = 2;
-/// A quotation longer than this is not read out before the answer.
-const QUOTE_WORDS: usize = 60;
-/// A quotation this likely to answer is said at once.
-const SURE: f32 = 0.5;
-/// An answer made of the quotation's words to this degree says nothing new.
-const REPEATS: f32 = 0.6;
 /// Milliseconds of silence before the first sound of an answer.
 const LEAD_MS: usize = 8;
 /// How long a question waits for its place among those in work.
@@ -65,24 +61,43 @@ pub(super) struct Speaking {
     pub language: Option<String>,
     pub speed: f32,
     pub rate: u32,
+    /// First words that may be ready.
+    pub drawer: Arc<Drawer>,
 }
 
 impl Speaking {
+    /// A text as it is spoken; `None` where nothing of it can be heard.
+    pub fn clause(&self, text: &str) -> Option<Clause> {
+        let text = speakable(text, self.language.as_deref().unwrap_or("en"));
+        can_be_heard(&text).then(|| Clause {
+            text,
+            voice: self.voice.clone(),
+            language: self.language.clone(),
+            speed: self.speed,
+        })
+    }
+
     /// The sound of a text at the client's rate, whole milliseconds of it.
     pub async fn say(&self, text: &str) -> Result<Vec<i16>, PortError> {
-        let text = speakable(text, self.language.as_deref().unwrap_or("en"));
-        if !can_be_heard(&text) {
-            return Ok(Vec::new());
+        match self.clause(text) {
+            Some(clause) => self.speak(clause).await,
+            None => Ok(Vec::new()),
         }
-        let pcm = self
-            .synthesizer
-            .speak(Clause {
-                text,
-                voice: self.voice.clone(),
-                language: self.language.clone(),
-                speed: self.speed,
-            })
-            .await?;
+    }
+
+    /// The sound of the first words of an answer, and whether they were foreseen.
+    async fn begin(&self, text: &str) -> Result<(Vec<i16>, bool), PortError> {
+        let Some(clause) = self.clause(text) else {
+            return Ok((Vec::new(), false));
+        };
+        match self.drawer.take(&clause, self.rate).await {
+            Some(sound) => Ok((sound, true)),
+            None => Ok((self.speak(clause).await?, false)),
+        }
+    }
+
+    pub(super) async fn speak(&self, clause: Clause) -> Result<Vec<i16>, PortError> {
+        let pcm = self.synthesizer.speak(clause).await?;
         if pcm.rate == 0 {
             return Ok(Vec::new());
         }
@@ -92,6 +107,12 @@ impl Speaking {
         samples.resize(samples.len().next_multiple_of(per_ms), 0);
         Ok(samples)
     }
+}
+
+/// A question out of what was heard; `None` where nothing was asked.
+pub(super) fn question_of(text: &str) -> Option<Question> {
+    let text: String = text.chars().take(QUESTION_CHARS).collect();
+    Question::parse(&text, QUESTION_CHARS).ok()
 }
 
 /// Leaves out what a voice is silent before its first sound, but for a moment: nobody waits for that. Whole
@@ -132,23 +153,11 @@ impl Asked {
         let saying = async {
             let mut first = true;
             while let Some(text) = written.recv().await {
+                let first = std::mem::take(&mut first);
                 let sound = match &self.speaking {
                     None => Vec::new(),
-                    Some(speaking) => match speaking.say(&text).await {
-                        Ok(sound) => sound,
-                        Err(error) => {
-                            self.tell(News::Lacking(error)).await;
-                            Vec::new()
-                        }
-                    },
+                    Some(speaking) => self.sound(speaking, &text, first).await,
                 };
-                let mut sound = sound;
-                if std::mem::take(&mut first) {
-                    self.tell(News::Mark(Mark::Spoken)).await;
-                    if let Some(speaking) = &self.speaking {
-                        without_lead(&mut sound, speaking.rate as usize / 1000);
-                    }
-                }
                 self.tell(News::Clause { text, sound }).await;
             }
         };
@@ -163,6 +172,28 @@ impl Asked {
         .await;
     }
 
+    async fn sound(&self, speaking: &Speaking, text: &str, first: bool) -> Vec<i16> {
+        let spoken = match first {
+            true => speaking.begin(text).await,
+            false => speaking.say(text).await.map(|sound| (sound, false)),
+        };
+        let (mut sound, foreseen) = match spoken {
+            Ok(spoken) => spoken,
+            Err(error) => {
+                self.tell(News::Lacking(error)).await;
+                (Vec::new(), false)
+            }
+        };
+        if foreseen {
+            self.tell(News::Mark(Mark::Foreseen)).await;
+        }
+        if first {
+            self.tell(News::Mark(Mark::Spoken)).await;
+            without_lead(&mut sound, speaking.rate as usize / 1000);
+        }
+        sound
+    }
+
     async fn write(
         &self,
         clauses: mpsc::Sender<String>,
@@ -175,68 +206,32 @@ impl Asked {
         let Some(mut events) = self.events().await else {
             return Ok((Vec::new(), Vec::new()));
         };
-        let mut splitter = Clauses::default();
-        let mut quoted: Option<String> = None;
-        let (mut begun, mut text) = (false, String::new());
+        let mut telling = Telling::new(parts.quote_first);
+        let mut begun = false;
         while let Some(event) = events.next().await {
-            match event? {
+            let event = event?;
+            match &event {
                 AnswerEvent::Evidence(_) => self.tell(News::Mark(Mark::Evidence)).await,
                 AnswerEvent::Citation(citation) => {
-                    let short = fold(&citation.quote).len() <= QUOTE_WORDS;
-                    let sure = citation.score >= SURE && parts.quote_first && quoted.is_none();
-                    let words = format!("“{}” [{}] ", citation.quote, citation.n);
-                    let quote = citation.quote.clone();
-                    self.tell(News::Citation(citation)).await;
-                    if short && sure && !begun {
-                        // A quotation of its own cut: what the model writes is another text.
-                        let mut splitter = Clauses::default();
-                        let mut parts = splitter.feed(&words);
-                        parts.extend(splitter.finish());
-                        for part in parts {
-                            self.tell(News::Mark(Mark::Clause)).await;
-                            // Whoever is not there to hear it has ended the work already.
-                            let _ = clauses.send(part).await;
-                        }
-                        quoted = Some(quote);
-                    }
+                    self.tell(News::Citation(citation.clone())).await;
                 }
-                AnswerEvent::Delta(delta) => {
-                    if !std::mem::replace(&mut begun, true) {
-                        self.tell(News::Mark(Mark::Token)).await;
-                    }
-                    text.push_str(&delta);
-                    if quoted.is_none() {
-                        for clause in splitter.feed(&delta) {
-                            self.tell(News::Mark(Mark::Clause)).await;
-                            let _ = clauses.send(clause).await;
-                        }
-                    }
+                AnswerEvent::Delta(_) if !std::mem::replace(&mut begun, true) => {
+                    self.tell(News::Mark(Mark::Token)).await;
                 }
-                AnswerEvent::Done(answer) => {
-                    match &quoted {
-                        // The quotation was said; what the model adds is said only if it is more.
-                        Some(quote) => {
-                            if likeness(&fold(&text), &fold(quote)) < REPEATS
-                                && text.contains(' ')
-                                && !text.contains(quote.as_str())
-                            {
-                                let _ = clauses.send(text).await;
-                            }
-                        }
-                        None => {
-                            if let Some(rest) = splitter.finish() {
-                                self.tell(News::Mark(Mark::Clause)).await;
-                                let _ = clauses.send(rest).await;
-                            }
-                        }
-                    }
-                    let documents = answer
-                        .evidence
-                        .iter()
-                        .map(|item| item.document_id)
-                        .collect();
-                    return Ok((documents, answer.degraded));
-                }
+                AnswerEvent::Delta(_) | AnswerEvent::Done(_) => {}
+            }
+            for clause in telling.take(&event) {
+                self.tell(News::Mark(Mark::Clause)).await;
+                // Whoever is not there to hear it has ended the work already.
+                let _ = clauses.send(clause).await;
+            }
+            if let AnswerEvent::Done(answer) = event {
+                let documents = answer
+                    .evidence
+                    .iter()
+                    .map(|item| item.document_id)
+                    .collect();
+                return Ok((documents, answer.degraded));
             }
         }
         Err(AnswerError::Stopping)
@@ -246,15 +241,15 @@ impl Asked {
     /// asked.
     async fn events(&self) -> Option<AnswerStream> {
         let parts = &self.engine.parts;
-        let question: String = self.question.chars().take(QUESTION_CHARS).collect();
         let offer = match &self.subject {
             Subject::Documents(offer) => offer,
             Subject::Outcomes(outcomes) => {
                 let (outcomes, conversation) = (outcomes.clone(), self.conversation);
+                let question = self.question.chars().take(QUESTION_CHARS).collect();
                 return Some(parts.answerer.relay(question, outcomes, conversation));
             }
         };
-        let question = Question::parse(&question, QUESTION_CHARS).ok()?;
+        let question = question_of(&self.question)?;
         // Where there are no tools nothing is decided, and no time is lost.
         if !offer.is_empty() {
             let words = question.as_str();
@@ -270,10 +265,7 @@ impl Asked {
             conversation: Some(self.conversation),
             top_k: None,
         };
-        let beginning = match parts.quote_first {
-            true => Beginning::Plain,
-            false => Beginning::Pointed,
-        };
+        let beginning = Beginning::of(parts.quote_first);
         Some(parts.answerer.ask_aloud(ask, beginning))
     }
 

@@ -51,6 +51,7 @@ impl Live {
             Effect::ForgetJob(job) => {
                 self.jobs.remove(&job);
             }
+            Effect::Foresee { question } => self.foresee(question),
             Effect::Ask {
                 reply,
                 question,

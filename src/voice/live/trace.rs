@@ -18,6 +18,8 @@ pub(super) enum Mark {
     Evidence,
     Token,
     Clause,
+    /// The first clause was ready before it was known.
+    Foreseen,
     Spoken,
 }
 
@@ -48,8 +50,10 @@ pub struct Timings {
     pub v2v: Option<u64>,
     /// Whether a phrase filled the time.
     pub filled: bool,
-    /// Whether the answer was begun before the turn was over.
+    /// Whether the answer, or the sound of its first words, was begun before the turn was over.
     pub hit: bool,
+    /// Whether its first words were ready before the question was known.
+    pub foreseen: bool,
 }
 
 /// The times of a conversation's turn in work.
@@ -158,6 +162,12 @@ impl Trace {
             return;
         };
         let place = match mark {
+            Mark::Foreseen => {
+                metrics::counter!("griot_voice_foreseen_total", "outcome" => "said").increment(1);
+                times.foreseen = true;
+                times.hit = true;
+                return;
+            }
             Mark::Evidence => &mut times.evidence,
             Mark::Token => &mut times.first_token,
             Mark::Clause => &mut times.first_clause,
@@ -181,7 +191,7 @@ impl Trace {
             eot: heard.eot.or(Some(now)),
             eou: heard.eou,
             over: heard.over,
-            hit: guessed,
+            hit: guessed || times.foreseen,
             ..*times
         };
         // What is answered next has other times.

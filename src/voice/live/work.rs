@@ -9,6 +9,7 @@ use super::{
     },
     Answering, Live, News,
     answering::{Asked, Speaking, Subject},
+    foreseen::Foreseeing,
 };
 use crate::ports::{Purpose, Utterance};
 
@@ -122,7 +123,23 @@ impl Live {
             language: None,
             speed: self.options.speed,
             rate: self.options.rate_out,
+            drawer: Arc::clone(&self.drawer),
         })
+    }
+
+    /// Has the first words of an answer ready, in case that this is the question. Words of before are given up.
+    pub(super) fn foresee(&mut self, question: String) {
+        let Some(speaking) = self.speaking() else {
+            return;
+        };
+        let work = Foreseeing {
+            engine: Arc::clone(&self.engine),
+            question,
+            collection: self.options.collection.clone(),
+            conversation: self.conversation,
+            speaking,
+        };
+        self.foreseeing = Some(self.spawn(work.run()));
     }
 
     pub(super) fn prepare_filling(&mut self) {

@@ -288,6 +288,10 @@ pub enum Effect {
     },
     /// The result is not wanted any more.
     ForgetJob(JobId),
+    /// These may be the words of the turn: the beginning of an answer may be made ready, and is never heard of.
+    Foresee {
+        question: String,
+    },
     /// Is the turn over? The stretch is its sound.
     Judge {
         job: JobId,

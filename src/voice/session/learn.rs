@@ -12,6 +12,8 @@ use crate::voice::{
 
 /// So long after the last word of an answer its echo may still be heard.
 const ECHO_TAIL: Ms = 500;
+/// Fewer words say too little of what is asked.
+const FORESEEN_WORDS: usize = 3;
 
 impl Session {
     pub(super) fn transcribed(
@@ -35,8 +37,11 @@ impl Session {
                         text,
                     });
                 }
-                if stays && let Some(text) = utterance.known().map(str::to_owned) {
-                    self.guess(utterance, &text);
+                if let Some(text) = utterance.latest.clone() {
+                    match stays {
+                        true => self.guess(utterance, &text),
+                        false => self.foresee(utterance, &text),
+                    }
                 }
                 state
             }
@@ -122,9 +127,11 @@ impl Session {
             // What is plainly the half of a sentence is not worth a guess.
             && let State::Listening(utterance) | State::MaybeEnd(utterance) = &mut state
             && !whole.is_empty()
-            && (looks_complete(&whole) || utterance.over.is_some_and(|over| over >= 0.5))
         {
-            self.guess(utterance, &whole);
+            match looks_complete(&whole) || utterance.sound.over().is_some_and(|over| over >= 0.5) {
+                true => self.guess(utterance, &whole),
+                false => self.foresee(utterance, &whole),
+            }
         }
         match state {
             State::MaybeEnd(utterance) => self.decide_if_time(utterance),
@@ -150,11 +157,27 @@ impl Session {
         utterance.guess = Some(self.reply(utterance.turn, question, true));
     }
 
+    /// Has the first words of an answer to this made ready, which takes no model and is never heard of: also to
+    /// half a question, whose answer often is the whole one's.
+    fn foresee(&mut self, utterance: &mut Utterance, text: &str) {
+        let question = utterance.question(text);
+        let words = fold(&question);
+        if self.operator
+            || !self.tuning.respond
+            || words.len() < FORESEEN_WORDS
+            || words == utterance.foreseen
+        {
+            return;
+        }
+        utterance.foreseen = words;
+        self.out.push(Effect::Foresee { question });
+    }
+
     pub(super) fn judged(&mut self, mut state: State, job: JobId, over: f32) -> State {
         match &mut state {
             State::MaybeEnd(utterance) if utterance.judge == Some(job) => {
                 utterance.judge = None;
-                utterance.over = Some(over);
+                utterance.sound.add(over);
             }
             _ => return state,
         }

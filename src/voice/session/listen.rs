@@ -7,7 +7,7 @@ use super::{
 };
 use crate::voice::{
     hallucination::Doubt,
-    turn::{Detection, Signs, wait},
+    turn::{Detection, Judgement, Signs, wait},
 };
 
 /// Speech that begins a turn.
@@ -16,6 +16,8 @@ const ONSET: Ms = 96;
 const EARLY: Ms = 64;
 /// Silence after which a turn may be over.
 const PAUSE: Ms = 96;
+/// Silence after which the turn's sound is judged once more.
+const AGAIN: Ms = 160;
 /// Speech that ends a pause.
 const RESUME: Ms = 64;
 /// Sound after the last speech that is given to the transcriber: soft endings are part of words.
@@ -124,18 +126,22 @@ impl Session {
             if utterance.finale == Finale::None {
                 self.ask_for_words(&mut utterance);
             }
-            let job = self.job();
-            utterance.judge = Some(job);
-            let from = match utterance.pieces.is_empty() {
-                true => utterance.began.max(self.now.saturating_sub(JUDGED)),
-                false => self.now.saturating_sub(JUDGED),
-            };
-            self.out.push(Effect::Judge {
-                job,
-                stretch: from..self.now,
-            });
+            self.judge(&mut utterance);
         }
         self.decide_if_time(utterance)
+    }
+
+    fn judge(&mut self, utterance: &mut Utterance) {
+        let job = self.job();
+        utterance.judge = Some(job);
+        let from = match utterance.pieces.is_empty() {
+            true => utterance.began.max(self.now.saturating_sub(JUDGED)),
+            false => self.now.saturating_sub(JUDGED),
+        };
+        self.out.push(Effect::Judge {
+            job,
+            stretch: from..self.now,
+        });
     }
 
     fn ask_for_words(&mut self, utterance: &mut Utterance) {
@@ -163,6 +169,14 @@ impl Session {
             self.withdraw(&mut utterance, Why::WentOn);
             return State::Listening(utterance);
         }
+        if speech {
+            // Perhaps they go on: that is found out before anything is decided.
+            return State::MaybeEnd(utterance);
+        }
+        let once = utterance.sound.over().is_some() && !utterance.sound.is_settled();
+        if self.run.silence >= AGAIN && once && utterance.judge.is_none() {
+            self.judge(&mut utterance);
+        }
         self.decide_if_time(utterance)
     }
 
@@ -174,7 +188,7 @@ impl Session {
         if let Some(job) = utterance.judge.take() {
             self.out.push(Effect::ForgetJob(job));
         }
-        utterance.over = None;
+        utterance.sound = Judgement::default();
     }
 
     pub(super) fn withdraw(&mut self, utterance: &mut Utterance, why: Why) {
@@ -189,8 +203,8 @@ impl Session {
     /// Decides the turn when the silence has lasted long enough for what is known of it.
     pub(super) fn decide_if_time(&mut self, utterance: Utterance) -> State {
         let signs = Signs {
-            over: utterance.over,
-            text: utterance.known(),
+            sound: utterance.sound,
+            text: utterance.text(),
             after_question: self.asked_back,
         };
         match wait(signs, self.tuning.detection) {

@@ -16,6 +16,8 @@ const GOES_ON: Ms = 300;
 const GIVES_UP: Ms = 1500;
 /// Nobody nods for so long.
 const CERTAIN: Ms = 800;
+/// No echo goes on for so long after the answer has stopped: the words that tell need not be waited for.
+const OVERDUE: Ms = 1600;
 /// Between two looks at what is said into the answer.
 const LOOK_EVERY: Ms = 300;
 
@@ -114,7 +116,11 @@ impl Session {
         }
         let voiced = barge.voiced.length;
         let enough = voiced >= self.tuning.interrupt_after;
-        if enough && (!self.tuning.hears || (voiced >= CERTAIN && !barge.nod)) {
+        let certain = match barge.job {
+            None => voiced >= CERTAIN && !barge.nod,
+            Some(_) => voiced >= OVERDUE && !barge.nod,
+        };
+        if enough && (!self.tuning.hears || certain) {
             return self.interrupted(reply, barge);
         }
         // From here on the answer waits; whether it ends is for the words to say.

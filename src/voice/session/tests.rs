@@ -5,17 +5,20 @@ mod interruptions;
 mod long;
 mod manual;
 
+use std::collections::VecDeque;
+
 use super::*;
 use crate::voice::{
     hallucination::Hypothesis,
     turn::{Detection, Patience},
 };
 
-/// One line of a script: `speak 640`, `hush 320`, `words …`, `judged 0.9`, `clause 1000 …`, `done`, …;
-/// words and judgements answer the newest call.
+/// One line of a script: `speak 640`, `hush 320`, `words …`, `judged 0.99`, `clause 1000 …`, `done`, …;
+/// words answer the newest call, and a judgement it and all that follow at this pause.
 fn play(session: &mut Session, script: &[&str]) -> Vec<String> {
     let mut log: Vec<String> = Vec::new();
     let (mut job, mut judge, mut reply) = (JobId(0), JobId(0), ReplyId(0));
+    let mut verdict = None;
     for line in script {
         let (verb, rest) = line.split_once(' ').unwrap_or((line, ""));
         let own = |speech, level, own| Event::Heard(Frame { speech, level, own });
@@ -28,6 +31,9 @@ fn play(session: &mut Session, script: &[&str]) -> Vec<String> {
             looped: false,
         };
         let frames = || rest.parse::<usize>().unwrap() / 32;
+        if verb == "speak" {
+            verdict = None;
+        }
         let events = match verb {
             "speak" => vec![frame(0.95, -20.0); frames()],
             "echo" => vec![frame(0.9, -32.0); frames()],
@@ -40,10 +46,11 @@ fn play(session: &mut Session, script: &[&str]) -> Vec<String> {
                 hypothesis,
                 cost: 200,
             }],
-            "judged" => vec![Event::Judged {
-                job: judge,
-                over: rest.parse().unwrap(),
-            }],
+            "judged" => {
+                let over = rest.parse().unwrap();
+                verdict = Some(over);
+                vec![Event::Judged { job: judge, over }]
+            }
             "clause" => {
                 let (sound, text) = rest.split_once(' ').unwrap();
                 part(Part::Clause {
@@ -75,7 +82,8 @@ fn play(session: &mut Session, script: &[&str]) -> Vec<String> {
             "handed-back" => vec![Event::HandedBack],
             other => panic!("{other} is no step"),
         };
-        for event in events {
+        let mut events = VecDeque::from(events);
+        while let Some(event) = events.pop_front() {
             for effect in session.on(event) {
                 let said = match effect {
                     Effect::State(word) => format!("[{}]", word.as_str()),
@@ -91,10 +99,14 @@ fn play(session: &mut Session, script: &[&str]) -> Vec<String> {
                         job = new;
                         if whole { "whole?" } else { "look?" }.to_owned()
                     }
-                    Effect::Judge { job: new, .. } => {
-                        judge = new;
+                    Effect::Judge { job, .. } => {
+                        judge = job;
+                        if let Some(over) = verdict {
+                            events.push_front(Event::Judged { job, over });
+                        }
                         continue;
                     }
+                    Effect::Foresee { .. } => continue,
                     Effect::Ask {
                         reply: new,
                         question,
@@ -153,7 +165,7 @@ const ANSWERING: [&str; 5] = [
     "hush 96",
     "words When is rent due?",
     "clause 2000 Rent is due on the first day of each month.",
-    "judged 0.9",
+    "judged 0.99",
 ];
 
 /// Plays `before` and then `script`, and compares what is said to the latter.
@@ -200,7 +212,7 @@ fn a_guess_that_was_wrong_is_never_known() {
             "speak 320",
             "hush 96",
             "words When is rent due for the garage?",
-            "judged 0.9",
+            "judged 0.99",
             "hush 128",
             "clause 900 On Monday.",
         ],
@@ -246,7 +258,7 @@ fn words_are_asked_for_early_and_are_a_look_if_the_speaker_goes_on() {
         &[
             "hush 32",
             "words When is rent due?",
-            "judged 0.9",
+            "judged 0.99",
             "hush 128",
         ],
         &[
@@ -268,7 +280,7 @@ fn an_unfinished_sentence_is_waited_for() {
             "hush 96",
             "words When is the",
             "judged 0.2",
-            "hush 1400",
+            "hush 1056",
             "speak 320",
         ],
         &["started 1 at 0", "[hearing]", "look?", "whole?", "look?"],
@@ -280,7 +292,7 @@ fn an_unfinished_sentence_is_waited_for() {
             "hush 96",
             "words When is the",
             "judged 0.2",
-            "hush 1504",
+            "hush 1120",
         ],
         &[
             "started 1 at 0",
@@ -303,14 +315,14 @@ fn who_goes_on_after_the_end_of_the_turn_is_heard_out() {
             "speak 640",
             "hush 96",
             "words When is rent due?",
-            "judged 0.9",
+            "judged 0.99",
             "hush 128",
         ],
         &[
             "speak 320",
             "hush 96",
             "words And for the garage?",
-            "judged 0.9",
+            "judged 0.99",
             "hush 128",
         ],
         &[
@@ -413,7 +425,7 @@ fn patience() {
         "speak 640",
         "hush 96",
         "words When is rent due?",
-        "judged 0.9",
+        "judged 0.99",
         "hush 256",
         "hush 64",
     ];
@@ -428,4 +440,51 @@ fn patience() {
             "[thinking]",
         ],
     );
+}
+
+#[test]
+fn half_a_question_is_foreseen_once() {
+    let mut session = Session::new(Tuning::default());
+    let mut foreseen = Vec::new();
+    let mut job = None;
+    let frame = Frame {
+        speech: 0.95,
+        level: -20.0,
+        own: 0,
+    };
+    let looks = [
+        "When is",
+        "When is the rent",
+        "when is the rent,",
+        "When is the rent for",
+    ];
+    let mut looks = looks.into_iter();
+    while foreseen.len() < 2 {
+        for effect in session.on(Event::Heard(frame)) {
+            match effect {
+                Effect::Transcribe { job: new, .. } => job = Some(new),
+                Effect::Foresee { question } => foreseen.push(question),
+                Effect::Ask { .. } => panic!("nothing is asked yet"),
+                _ => {}
+            }
+        }
+        let Some(job) = job.take() else { continue };
+        let hypothesis = Hypothesis {
+            text: looks.next().expect("two are foreseen").to_owned(),
+            no_speech: 0.1,
+            avg_logprob: -0.2,
+            looped: false,
+        };
+        let cost = 100;
+        let learned = session.on(Event::Transcribed {
+            job,
+            hypothesis,
+            cost,
+        });
+        foreseen.extend(learned.into_iter().filter_map(|effect| match effect {
+            Effect::Foresee { question } => Some(question),
+            _ => None,
+        }));
+    }
+    assert_eq!(foreseen, ["When is the rent", "When is the rent for"]);
 }

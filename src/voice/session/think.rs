@@ -5,7 +5,10 @@ use super::{
     reply::Reply,
     utterance::{Finale, Utterance},
 };
-use crate::voice::words::{fold, says_stop};
+use crate::voice::{
+    turn::Judgement,
+    words::{fold, says_stop},
+};
 
 /// Speech after which a speaker goes on whom we took to be done.
 const GOES_ON: Ms = 96;
@@ -93,7 +96,7 @@ impl Session {
                     why: Dismissal::Continued,
                 });
                 utterance.last_voice = self.now;
-                utterance.over = None;
+                utterance.sound = Judgement::default();
                 State::Listening(utterance)
             }
         }

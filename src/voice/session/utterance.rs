@@ -4,6 +4,7 @@ use super::{JobId, Ms, TurnId, reply::Reply};
 use crate::voice::{
     captions::Captions,
     hallucination::{Doubt, Hypothesis, Voiced},
+    turn::Judgement,
     words::{fold, looks_complete},
 };
 
@@ -58,11 +59,14 @@ pub(super) struct Utterance {
     pub finale: Finale,
     /// When its words were asked for.
     asked: Ms,
+    /// The judgement in work, and what those before it in this pause came to.
     pub judge: Option<JobId>,
-    pub over: Option<f32>,
+    pub sound: Judgement,
     /// An answer to words that may turn out to be the turn's.
     pub guess: Option<Reply>,
     pub guesses: u8,
+    /// The words whose answer was foreseen last.
+    pub foreseen: Vec<String>,
 }
 
 impl Utterance {
@@ -83,9 +87,10 @@ impl Utterance {
             finale: Finale::None,
             asked: 0,
             judge: None,
-            over: None,
+            sound: Judgement::default(),
             guess: None,
             guesses: 0,
+            foreseen: Vec::new(),
         }
     }
 
@@ -204,11 +209,11 @@ impl Utterance {
         }
     }
 
-    /// What its words are, as far as anybody knows.
-    pub fn known(&self) -> Option<&str> {
+    /// All its words, once they are known.
+    pub fn text(&self) -> Option<&str> {
         match &self.finale {
             Finale::Text(text) => Some(text),
-            _ => self.latest.as_deref(),
+            _ => None,
         }
     }
 }

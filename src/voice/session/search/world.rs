@@ -111,7 +111,7 @@ impl World {
             },
             Move::Judged(over) if !self.judges.is_empty() => Event::Judged {
                 job: self.judges.remove(0),
-                over: if over { 0.95 } else { 0.1 },
+                over: if over { 0.99 } else { 0.1 },
             },
             Move::Words(_) | Move::NoWords | Move::Judged(_) => return,
             Move::Clause => match part(Part::Clause {
@@ -339,7 +339,7 @@ impl World {
                 self.ducked = on;
             }
             Effect::Resumed { .. } => assert!(!self.ducked),
-            Effect::State(_) => {}
+            Effect::State(_) | Effect::Foresee { .. } => {}
         }
     }
 

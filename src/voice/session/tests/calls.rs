@@ -16,7 +16,7 @@ fn a_guessed_call_is_held_back_until_the_turn_is_over() {
     let before = ["speak 640", "hush 96", "words Turn on the lamp."];
     check(
         &before,
-        &["call", "done", "judged 0.9", "hush 128"],
+        &["call", "done", "judged 0.99", "hush 128"],
         &[
             "stopped 1 at 640",
             "transcript Turn on the lamp.",

@@ -65,7 +65,7 @@ fn an_interruption() {
             "words Stop.",
             "hush 96",
             "words Stop.",
-            "judged 0.9",
+            "judged 0.99",
             "hush 256",
         ],
         &[
@@ -84,10 +84,16 @@ fn an_interruption() {
             "[listening]",
         ],
     );
+    // Nobody knows the words yet: it may be the echo of what was on its way to the loudspeaker.
+    check(
+        &before,
+        &["speak 1280"],
+        &["duck true", "sent to 1452", "look?"],
+    );
     // Nobody knows the words in time.
     check(
         &before,
-        &["speak 800"],
+        &["speak 1600"],
         &[
             "duck true",
             "sent to 1452",
@@ -210,7 +216,7 @@ fn somebody_else_speaks_for_us() {
         &ANSWERING[..4],
         &[
             "taken-over",
-            "judged 0.9",
+            "judged 0.99",
             "hush 160",
             "typed Hello?",
             "respond",

@@ -76,7 +76,7 @@ fn long_turns_are_written_down_in_pieces() {
         "speak 640",
         "hush 96",
         "words due?",
-        "judged 0.9",
+        "judged 0.99",
         "hush 160",
     ];
     check(
@@ -105,7 +105,7 @@ fn a_long_turn_keeps_its_beginning_when_the_speaker_goes_on() {
         "speak 640",
         "hush 96",
         "words and of the garage due?",
-        "judged 0.9",
+        "judged 0.99",
         "hush 160",
     ];
     let log = play(&mut Session::new(Tuning::default()), &script);
