@@ -66,7 +66,7 @@ pub fn serve(mut stream: UnixStream, queues: &Arc<Queues>) {
 }
 
 /// The reply; none where the caller is gone.
-fn handle(stream: &UnixStream, queues: &Arc<Queues>) -> Option<Reply> {
+fn handle(stream: &UnixStream, queues: &Queues) -> Option<Reply> {
     stream.set_read_timeout(Some(PATIENCE)).ok()?;
     let (header, samples) = match wire::read_request(&mut &*stream) {
         Ok(request) => request,
@@ -76,20 +76,7 @@ fn handle(stream: &UnixStream, queues: &Arc<Queues>) -> Option<Reply> {
     stream.set_read_timeout(None).ok()?;
     let gone = Arc::new(AtomicBool::new(false));
     let (reply, replied) = sync_channel(1);
-    let left = {
-        let (gone, queues) = (Arc::clone(&gone), Arc::clone(queues));
-        let reply = reply.clone();
-        let partial = header.partial;
-        move || {
-            gone.store(true, Ordering::Relaxed);
-            if partial {
-                queues.looks.sink(&gone);
-            }
-            // The engine may have taken the job away without an answer; the room may be taken by one.
-            let _ = reply.try_send(Reply::Failed("cancelled".to_owned()));
-        }
-    };
-    watch(stream.try_clone().ok()?, left);
+    watch(stream.try_clone().ok()?, Arc::clone(&gone), reply.clone());
     let job = Job {
         header,
         samples,
@@ -104,14 +91,16 @@ fn handle(stream: &UnixStream, queues: &Arc<Queues>) -> Option<Reply> {
 }
 
 /// Waits for the caller to hang up. Ends with the connection at the latest.
-fn watch(stream: UnixStream, left: impl FnOnce() + Send + 'static) {
+fn watch(stream: UnixStream, gone: Arc<AtomicBool>, wake: std::sync::mpsc::SyncSender<Reply>) {
     let watching = thread::Builder::new()
         .name("watch".to_owned())
         .spawn(move || {
             let mut byte = [0];
             // Callers say nothing more after their request: a byte, an end and an error mean the same.
             let _ = (&stream).read(&mut byte);
-            left();
+            gone.store(true, Ordering::Relaxed);
+            // The engine may have taken the job away without an answer; the room may be taken by one.
+            let _ = wake.try_send(Reply::Failed("cancelled".to_owned()));
         });
     if let Err(error) = watching {
         eprintln!("griot-stt: a caller who hangs up will not be noticed: {error}");

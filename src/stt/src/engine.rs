@@ -60,17 +60,15 @@ impl Engine {
         })
     }
 
-    /// Works until the thread has lost its place; gives the buffers, which are kept from one utterance to the next,
-    /// for the thread that goes on.
-    pub fn serve(&self, queue: &Queue, mut state: Option<WhisperState>) -> Option<WhisperState> {
+    /// Works until the process ends.
+    pub fn serve(&self, queue: &Queue) {
+        // Its buffers are kept from one utterance to the next.
+        let mut state = None;
         loop {
             let job = queue.pop();
             let reply = self.answer(&mut state, &job);
             // Nobody waits for the reply of a cancelled one, and its room may be taken.
             let _ = job.reply.try_send(reply);
-            if queue.done() {
-                return state;
-            }
         }
     }
 

@@ -27,7 +27,6 @@ use args::Args;
 use engine::Engine;
 use queue::Queues;
 use socket::Socket;
-use whisper_rs::WhisperState;
 
 /// Of looks: what counts goes first. No more than that: a look may decide whether an answer goes on, beside a
 /// language model that takes all cores.
@@ -52,19 +51,17 @@ fn run(args: Args) -> Result<(), Box<dyn std::error::Error>> {
     let queues = Arc::new(Queues::default());
     for looks in [false, true] {
         let (engine, queues) = (Arc::clone(&engine), Arc::clone(&queues));
-        let name = if looks { "looks" } else { "finals" };
+        let name = if looks { "look" } else { "transcribe" };
         thread::Builder::new()
             .name(name.to_owned())
             .spawn(move || {
                 let _end = EndTogether;
-                let mut state = None;
-                loop {
-                    let work = || work(&engine, &queues, looks, state.take());
-                    // One thread after another: each can lose its place.
-                    match thread::scope(|scope| scope.spawn(work).join()) {
-                        Ok(left) => state = left,
-                        Err(_panic) => return,
-                    }
+                if looks {
+                    // On Linux niceness is a thread's own. Without it they are only less polite.
+                    let _ = rustix::process::nice(NICENESS);
+                    engine.serve(&queues.looks);
+                } else {
+                    engine.serve(&queues.finals);
                 }
             })?;
     }
@@ -88,22 +85,6 @@ fn run(args: Args) -> Result<(), Box<dyn std::error::Error>> {
         connection::serve(stream, &queues);
     }
     Ok(())
-}
-
-/// Works off a queue until the thread has lost its place.
-fn work(
-    engine: &Engine,
-    queues: &Queues,
-    looks: bool,
-    state: Option<WhisperState>,
-) -> Option<WhisperState> {
-    if looks {
-        // On Linux niceness is a thread's own. Without it they are only less polite.
-        let _ = rustix::process::nice(NICENESS);
-        engine.serve(&queues.looks, state)
-    } else {
-        engine.serve(&queues.finals, state)
-    }
 }
 
 /// Ends the process with the thread that holds it: a worker without its engine must not seem to listen.

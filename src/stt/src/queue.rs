@@ -9,15 +9,7 @@ use std::{
     },
 };
 
-use rustix::{
-    process::setpriority_process,
-    thread::{Pid, gettid},
-};
-
 use crate::wire::{Header, Reply};
-
-/// Of a thread whose work nobody wants: it has 1.5 % of a core that somebody else wants too.
-const SUNK: i32 = 19;
 
 /// Utterances that wait at most, of all callers.
 const WAITING: usize = 64;
@@ -61,16 +53,6 @@ pub struct Queue {
     /// Held for a push or a pop.
     waiting: Mutex<VecDeque<Job>>,
     pushed: Condvar,
-    /// Held for a look or a change.
-    running: Mutex<Option<Running>>,
-}
-
-/// What the engine's thread has in work.
-struct Running {
-    gone: Arc<AtomicBool>,
-    thread: Pid,
-    /// Its thread has lost its place for good: niceness only grows.
-    sunk: bool,
 }
 
 impl Queue {
@@ -96,11 +78,6 @@ impl Queue {
         loop {
             waiting.retain(|job| !job.is_cancelled());
             if let Some(job) = waiting.pop_front() {
-                *self.running() = Some(Running {
-                    gone: Arc::clone(&job.gone),
-                    thread: gettid(),
-                    sunk: false,
-                });
                 return job;
             }
             waiting = self
@@ -108,28 +85,6 @@ impl Queue {
                 .wait(waiting)
                 .unwrap_or_else(PoisonError::into_inner);
         }
-    }
-
-    /// What was popped last is done. Whether its thread was sunk, and another one has to go on.
-    pub fn done(&self) -> bool {
-        self.running().take().is_some_and(|running| running.sunk)
-    }
-
-    /// Nobody waits for this any more. An encoder at work on it is not interrupted by anything, so that its thread
-    /// at least leaves the cores to others.
-    pub fn sink(&self, gone: &Arc<AtomicBool>) {
-        let mut running = self.running();
-        if let Some(running) = running
-            .as_mut()
-            .filter(|running| Arc::ptr_eq(&running.gone, gone))
-        {
-            // On Linux niceness is a thread's own.
-            running.sunk = setpriority_process(Some(running.thread), SUNK).is_ok();
-        }
-    }
-
-    fn running(&self) -> MutexGuard<'_, Option<Running>> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, VecDeque<Job>> {
@@ -173,32 +128,6 @@ mod tests {
         assert_eq!(name(&queues.finals), "first");
         assert_eq!(name(&queues.looks), "look");
         assert_eq!(name(&queues.finals), "second");
-    }
-
-    #[test]
-    fn what_nobody_waits_for_leaves_the_cores_to_others() {
-        let queue = Queue::default();
-        let niceness = || rustix::process::getpriority_process(Some(gettid())).unwrap();
-        std::thread::scope(|scope| {
-            let worker = scope.spawn(|| {
-                let (first, second) = (job("first", true), job("second", true));
-                let (kept, dropped) = (Arc::clone(&first.gone), Arc::clone(&second.gone));
-                assert!(queue.push(first).is_ok() && queue.push(second).is_ok());
-                let before = niceness();
-                queue.pop();
-                queue.sink(&dropped);
-                assert_eq!(niceness(), before, "another one is in work");
-                assert!(!queue.done());
-                queue.sink(&kept);
-                assert_eq!(niceness(), before, "it is done already");
-
-                queue.pop();
-                queue.sink(&dropped);
-                assert_eq!(niceness(), SUNK);
-                assert!(queue.done());
-            });
-            worker.join().unwrap();
-        });
     }
 
     #[test]
