@@ -101,8 +101,11 @@ impl Lazy {
 pub struct LocalHearing {
     voice: Arc<Lazy>,
     turn: Arc<Lazy>,
-    /// Common to all ears: a frame is too little work to be shared out.
-    one_thread: RunOptions,
+    /// A thread for all ears: a frame is too little work to be shared out, and never waits for a judgement, which is
+    /// a hundred times as much.
+    hearing: RunOptions,
+    /// Another one for judgements.
+    turning: RunOptions,
     /// A judgement's place goes with its work, which nothing stops once it has begun.
     judging: Arc<Semaphore>,
 }
@@ -111,11 +114,15 @@ impl LocalHearing {
     /// Looks at nothing yet.
     #[must_use]
     pub fn new(dir: &Path) -> Self {
-        let pool = ThreadPool::with_num_threads(1);
+        let one_thread = || {
+            let pool = ThreadPool::with_num_threads(1);
+            RunOptions::default().with_thread_pool(Some(Arc::new(pool)))
+        };
         Self {
             voice: Arc::new(Lazy::new(dir, "silero-vad")),
             turn: Arc::new(Lazy::new(dir, "smart-turn")),
-            one_thread: RunOptions::default().with_thread_pool(Some(Arc::new(pool))),
+            hearing: one_thread(),
+            turning: one_thread(),
             judging: Arc::new(Semaphore::new(AT_ONCE)),
         }
     }
@@ -124,7 +131,7 @@ impl LocalHearing {
 #[async_trait]
 impl Hearing for LocalHearing {
     async fn ears(&self) -> Result<Box<dyn VoiceActivity>, PortError> {
-        let (voice, run) = (Arc::clone(&self.voice), self.one_thread.clone());
+        let (voice, run) = (Arc::clone(&self.voice), self.hearing.clone());
         blocking(move || {
             let ears = silero::Ears::new(voice.get()?, run)?;
             Ok(Box::new(ears) as Box<dyn VoiceActivity>)
@@ -138,7 +145,7 @@ impl TurnEnd for LocalHearing {
     async fn probability(&self, samples: Arc<[f32]>) -> Result<f32, PortError> {
         let place = (Arc::clone(&self.judging).acquire_owned().await)
             .expect("this semaphore is never closed");
-        let (turn, run) = (Arc::clone(&self.turn), self.one_thread.clone());
+        let (turn, run) = (Arc::clone(&self.turn), self.turning.clone());
         blocking(move || {
             let _place = place;
             smart_turn::probability(&*turn.get()?, &samples, run)
