@@ -22,6 +22,8 @@ use crate::{
     ports::{Engines, Voice},
 };
 
+/// Looks at what may be asked, at once: each is a search and takes some 20 ms.
+const FORESEEING: usize = 2;
 /// What a client may leave unread: half a minute of sound and words.
 const OUTLET: usize = 1500;
 
@@ -44,6 +46,8 @@ pub struct EngineParts {
 pub struct Engine {
     pub(super) parts: EngineParts,
     places: Arc<Semaphore>,
+    /// For looking up what may be asked.
+    pub(super) foreseeing: Semaphore,
     /// Held for a look or a change only, never across an await.
     open: Mutex<HashMap<Uuid, Opened>>,
 }
@@ -161,6 +165,7 @@ impl Engine {
     pub fn new(parts: EngineParts) -> Arc<Self> {
         Arc::new(Self {
             places: Arc::new(Semaphore::new(parts.sessions)),
+            foreseeing: Semaphore::new(FORESEEING),
             open: Mutex::default(),
             parts,
         })

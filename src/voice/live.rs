@@ -72,6 +72,7 @@ enum News {
 }
 
 /// A call that ends when it is not wanted any more.
+#[derive(Debug)]
 struct Call(JoinHandle<()>);
 
 impl Drop for Call {

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 
 use super::{
     super::engine::Engine,
+    Call,
     answering::{Speaking, question_of},
     telling::Telling,
 };
@@ -24,47 +25,54 @@ pub(super) struct Drawer {
     kept: Mutex<Option<Kept>>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Kept {
     clause: Clause,
     rate: u32,
-    /// `None` while it is being spoken; closed without a sound where that failed or was given up.
+    /// `None` while it is being spoken; closed without a sound where that failed.
     sound: watch::Receiver<Option<Arc<[i16]>>>,
+    /// Ends with its place in the drawer.
+    _speaking: Option<Call>,
 }
 
 impl Kept {
+    /// Whether it is this clause, there or on its way.
     fn is(&self, clause: &Clause, rate: u32) -> bool {
-        self.clause == *clause && self.rate == rate
+        let has_failed = self.sound.borrow().is_none() && self.sound.has_changed().is_err();
+        self.clause == *clause && self.rate == rate && !has_failed
     }
 }
 
 impl Drawer {
     /// The sound of a clause at this rate, if it is there or on its way.
     pub async fn take(&self, clause: &Clause, rate: u32) -> Option<Vec<i16>> {
-        let mut kept = self
-            .kept()
-            .clone()
-            .filter(|kept| kept.is(clause, rate) && !kept.is_given_up())?;
-        let sound = kept.sound.wait_for(Option::is_some).await.ok()?;
+        let mut sound = {
+            let kept = self.kept();
+            let kept = kept.as_ref().filter(|kept| kept.is(clause, rate))?;
+            kept.sound.clone()
+        };
+        let sound = sound.wait_for(Option::is_some).await.ok()?;
         sound.as_ref().map(|sound| sound.to_vec())
     }
 
-    /// Room for a clause in place of the one before; `None` where it is there or on its way already.
-    fn make_room(&self, clause: Clause, rate: u32) -> Option<watch::Sender<Option<Arc<[i16]>>>> {
+    /// Puts a clause in the place of the one before, whose work ends; not where it is there or on its way already.
+    fn put(
+        &self,
+        clause: Clause,
+        rate: u32,
+        speak: impl FnOnce(watch::Sender<Option<Arc<[i16]>>>) -> Option<Call>,
+    ) {
         let mut kept = self.kept();
-        if kept
-            .as_ref()
-            .is_some_and(|kept| kept.is(&clause, rate) && !kept.is_given_up())
-        {
-            return None;
+        if kept.as_ref().is_some_and(|kept| kept.is(&clause, rate)) {
+            return;
         }
         let (room, sound) = watch::channel(None);
         *kept = Some(Kept {
             clause,
             rate,
             sound,
+            _speaking: speak(room),
         });
-        Some(room)
     }
 
     fn kept(&self) -> MutexGuard<'_, Option<Kept>> {
@@ -72,13 +80,7 @@ impl Drawer {
     }
 }
 
-impl Kept {
-    fn is_given_up(&self) -> bool {
-        self.sound.borrow().is_none() && self.sound.has_changed().is_err()
-    }
-}
-
-/// The work of having first words ready. Dropping it ends it.
+/// The work of finding out with which words an answer begins. Dropping it ends it, but not what is being spoken.
 pub(super) struct Foreseeing {
     pub engine: Arc<Engine>,
     pub question: String,
@@ -90,8 +92,8 @@ pub(super) struct Foreseeing {
 impl Foreseeing {
     pub async fn run(self) {
         let parts = &self.engine.parts;
-        // Whoever has asked already goes first.
-        let Some(_place) = parts.questions.enter() else {
+        // Not a place of those who have asked: nobody is to wait for a guess.
+        let Ok(_place) = self.engine.foreseeing.try_acquire() else {
             return;
         };
         let Some(question) = question_of(&self.question) else {
@@ -116,25 +118,26 @@ impl Foreseeing {
             .iter()
             .find_map(|event| telling.take(event).into_iter().next());
         if let Some(first) = first.or_else(|| telling.rest()) {
-            self.prepare(&first).await;
+            self.prepare(&first);
         }
     }
 
-    async fn prepare(&self, text: &str) {
+    fn prepare(&self, text: &str) {
         let Some(clause) = self.speaking.clause(text) else {
             return;
         };
-        let Some(room) = self
-            .speaking
-            .drawer
-            .make_room(clause.clone(), self.speaking.rate)
-        else {
-            return;
-        };
-        metrics::counter!("griot_voice_foreseen_total", "outcome" => "prepared").increment(1);
-        if let Ok(sound) = self.speaking.speak(clause).await {
-            let _ = room.send(Some(sound.into()));
-        }
+        let (speaking, rate) = (self.speaking.clone(), self.speaking.rate);
+        let spoken = clause.clone();
+        self.speaking.drawer.put(clause, rate, |room| {
+            let work = async move {
+                if let Ok(sound) = speaking.speak(spoken).await {
+                    metrics::counter!("griot_voice_foreseen_total", "outcome" => "prepared")
+                        .increment(1);
+                    let _ = room.send(Some(sound.into()));
+                }
+            };
+            Some(Call(self.engine.parts.tracker.spawn(work)))
+        });
     }
 }
 
@@ -142,17 +145,24 @@ impl Foreseeing {
 mod tests {
     use super::*;
 
+    /// Puts a clause in; gives where its sound is to come.
+    fn put(drawer: &Drawer, clause: &Clause) -> Option<watch::Sender<Option<Arc<[i16]>>>> {
+        let mut room = None;
+        drawer.put(clause.clone(), 24_000, |given| {
+            room = Some(given);
+            None
+        });
+        room
+    }
+
     #[tokio::test]
     async fn a_clause_is_found_while_and_after_it_is_spoken() {
         let drawer = Drawer::default();
         let (rent, dogs) = (Clause::new("Rent is due"), Clause::new("Dogs are"));
         assert_eq!(drawer.take(&rent, 24_000).await, None, "it is empty");
 
-        let room = drawer.make_room(rent.clone(), 24_000).unwrap();
-        assert!(
-            drawer.make_room(rent.clone(), 24_000).is_none(),
-            "on its way"
-        );
+        let room = put(&drawer, &rent).unwrap();
+        assert!(put(&drawer, &rent).is_none(), "it is on its way");
         let (found, ()) = tokio::join!(drawer.take(&rent, 24_000), async {
             tokio::task::yield_now().await;
             room.send(Some([1, 2].into())).unwrap();
@@ -160,26 +170,25 @@ mod tests {
         assert_eq!(found, Some(vec![1, 2]));
         drop(room);
         assert_eq!(drawer.take(&rent, 24_000).await, Some(vec![1, 2]));
-        assert!(
-            drawer.make_room(rent.clone(), 24_000).is_none(),
-            "it is there"
-        );
+        assert!(put(&drawer, &rent).is_none(), "it is there");
 
         assert_eq!(drawer.take(&rent, 16_000).await, None, "another rate");
         assert_eq!(drawer.take(&dogs, 24_000).await, None, "another clause");
+        assert!(put(&drawer, &dogs).is_some());
+        assert_eq!(drawer.take(&rent, 24_000).await, None, "the newest is kept");
     }
 
     #[tokio::test]
-    async fn a_clause_that_was_given_up_is_nowhere() {
+    async fn a_clause_that_failed_is_nowhere() {
         let drawer = Drawer::default();
         let rent = Clause::new("Rent is due");
-        let room = drawer.make_room(rent.clone(), 24_000).unwrap();
+        let room = put(&drawer, &rent).unwrap();
         let (found, ()) = tokio::join!(drawer.take(&rent, 24_000), async {
             tokio::task::yield_now().await;
             drop(room);
         });
         assert_eq!(found, None);
         assert_eq!(drawer.take(&rent, 24_000).await, None);
-        assert!(drawer.make_room(rent, 24_000).is_some(), "it is begun anew");
+        assert!(put(&drawer, &rent).is_some(), "it is begun anew");
     }
 }

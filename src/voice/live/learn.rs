@@ -28,10 +28,14 @@ impl Live {
                 }
             }
             News::Judged { job, result } => {
-                self.jobs.remove(&job);
+                let wanted = self.jobs.remove(&job).is_some();
                 match result {
                     Ok(over) => {
-                        self.trace.judged(over);
+                        if wanted {
+                            let mut sound = self.session.sound();
+                            sound.add(over);
+                            self.trace.judged(sound.over().unwrap_or(over));
+                        }
                         self.tell(Event::Judged { job, over });
                     }
                     Err(error) => tracing::debug!(%error, "nobody judges whether the turn is over"),

@@ -40,7 +40,7 @@ pub struct Timings {
     pub first_sent: Option<u64>,
     pub first_audible: Option<u64>,
     pub end: Option<u64>,
-    /// How sure the model was that the turn is over, 0 to 1.
+    /// How sure the judge of turns was at last that it is over, out of all it said at this pause, 0 to 1.
     pub over: Option<f32>,
     /// `eot - eos_vad`.
     pub eou: Option<u64>,
@@ -163,7 +163,6 @@ impl Trace {
         };
         let place = match mark {
             Mark::Foreseen => {
-                metrics::counter!("griot_voice_foreseen_total", "outcome" => "said").increment(1);
                 times.foreseen = true;
                 times.hit = true;
                 return;
@@ -213,6 +212,9 @@ impl Trace {
         let Some(times) = self.answers.get_mut(&reply) else {
             return;
         };
+        if times.first_sent.is_none() && times.foreseen {
+            metrics::counter!("griot_voice_foreseen_total", "outcome" => "said").increment(1);
+        }
         times.first_sent.get_or_insert(now);
         let per_ms = rate as usize / 1000;
         let skipped = filling.saturating_sub(from) as usize * per_ms;

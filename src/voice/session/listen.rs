@@ -169,10 +169,6 @@ impl Session {
             self.withdraw(&mut utterance, Why::WentOn);
             return State::Listening(utterance);
         }
-        if speech {
-            // Perhaps they go on: that is found out before anything is decided.
-            return State::MaybeEnd(utterance);
-        }
         let once = utterance.sound.over().is_some() && !utterance.sound.is_settled();
         if self.run.silence >= AGAIN && once && utterance.judge.is_none() {
             self.judge(&mut utterance);
@@ -202,6 +198,10 @@ impl Session {
 
     /// Decides the turn when the silence has lasted long enough for what is known of it.
     pub(super) fn decide_if_time(&mut self, utterance: Utterance) -> State {
+        if self.run.speech > 0 {
+            // Perhaps they go on: the next frames tell.
+            return State::MaybeEnd(utterance);
+        }
         let signs = Signs {
             sound: utterance.sound,
             text: utterance.text(),

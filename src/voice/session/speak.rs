@@ -137,6 +137,10 @@ impl Session {
             });
         }
         let silence = self.now - barge.last_voice;
+        if silence >= GIVES_UP && barge.job.is_some() && voiced >= CERTAIN && !barge.nod {
+            // So much was no noise. Whether it was an echo is found out with all its words.
+            return self.interrupted(reply, barge);
+        }
         if silence >= GIVES_UP || (silence >= GOES_ON && barge.job.is_none()) {
             self.unduck(&barge);
             self.out.push(Effect::Resumed { echo: false });

@@ -309,6 +309,28 @@ fn an_unfinished_sentence_is_waited_for() {
 }
 
 #[test]
+fn nothing_is_decided_while_somebody_may_be_going_on() {
+    let before = [
+        "speak 640",
+        "hush 96",
+        "words When is rent due?",
+        "hush 128",
+    ];
+    // Enough silence, and the verdict that ends the turn comes with the first sound of more.
+    check(&before, &["speak 32", "judged 0.99"], &[]);
+    check(
+        &before,
+        &["speak 32", "judged 0.99", "hush 32"],
+        &[
+            "stopped 1 at 640",
+            "transcript When is rent due?",
+            "began guessed=true",
+            "[thinking]",
+        ],
+    );
+}
+
+#[test]
 fn who_goes_on_after_the_end_of_the_turn_is_heard_out() {
     check(
         &[

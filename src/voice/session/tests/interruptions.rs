@@ -87,8 +87,26 @@ fn an_interruption() {
     // Nobody knows the words yet: it may be the echo of what was on its way to the loudspeaker.
     check(
         &before,
-        &["speak 1280"],
+        &["speak 1280", "hush 1472"],
         &["duck true", "sent to 1452", "look?"],
+    );
+    // It was too much for a noise, and is heard out; after less the answer goes on.
+    check(
+        &[&before[..], &["speak 1280", "hush 1472"]].concat(),
+        &["hush 32"],
+        &[
+            "started 2 at 1524",
+            "duck false",
+            "flush",
+            "drop Ended",
+            "ended Cancelled(Speech) 1452 ms: Rent is due on the first day of",
+            "[hearing]",
+        ],
+    );
+    check(
+        &[&before[..], &["speak 704", "hush 1472"]].concat(),
+        &["hush 32"],
+        &["duck false", "resumed echo=false", "sent to 1784"],
     );
     // Nobody knows the words in time.
     check(
