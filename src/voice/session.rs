@@ -31,7 +31,7 @@ pub use event::{
     TurnId, Why, Word,
 };
 
-use super::turn::{Detection, Judgement};
+use super::turn::Detection;
 use reply::Reply;
 use speak::{Barge, EchoFloor};
 use think::Thought;
@@ -145,15 +145,6 @@ impl Session {
     #[must_use]
     pub fn is_hearing(&self) -> bool {
         matches!(self.state, State::Listening(_) | State::MaybeEnd(_))
-    }
-
-    /// What the judge of turns has said of the pause so far.
-    #[must_use]
-    pub fn sound(&self) -> Judgement {
-        match &self.state {
-            State::MaybeEnd(utterance) => utterance.sound,
-            _ => Judgement::default(),
-        }
     }
 
     /// The state in the words of the simple protocol.

@@ -32,9 +32,7 @@ impl Live {
                 match result {
                     Ok(over) => {
                         if wanted {
-                            let mut sound = self.session.sound();
-                            sound.add(over);
-                            self.trace.judged(sound.over().unwrap_or(over));
+                            self.trace.judged(over);
                         }
                         self.tell(Event::Judged { job, over });
                     }

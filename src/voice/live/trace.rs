@@ -40,7 +40,7 @@ pub struct Timings {
     pub first_sent: Option<u64>,
     pub first_audible: Option<u64>,
     pub end: Option<u64>,
-    /// How sure the judge of turns was at last that it is over, out of all it said at this pause, 0 to 1.
+    /// How sure the model was that the turn is over, 0 to 1.
     pub over: Option<f32>,
     /// `eot - eos_vad`.
     pub eou: Option<u64>,

@@ -128,7 +128,7 @@ impl Session {
             && let State::Listening(utterance) | State::MaybeEnd(utterance) = &mut state
             && !whole.is_empty()
         {
-            match looks_complete(&whole) || utterance.sound.over().is_some_and(|over| over >= 0.5) {
+            match looks_complete(&whole) || utterance.over.is_some_and(|over| over >= 0.5) {
                 true => self.guess(utterance, &whole),
                 false => self.foresee(utterance, &whole),
             }
@@ -177,7 +177,7 @@ impl Session {
         match &mut state {
             State::MaybeEnd(utterance) if utterance.judge == Some(job) => {
                 utterance.judge = None;
-                utterance.sound.add(over);
+                utterance.over = Some(over);
             }
             _ => return state,
         }

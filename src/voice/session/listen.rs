@@ -7,7 +7,7 @@ use super::{
 };
 use crate::voice::{
     hallucination::Doubt,
-    turn::{Detection, Judgement, Signs, wait},
+    turn::{Detection, Signs, wait},
 };
 
 /// Speech that begins a turn.
@@ -16,8 +16,6 @@ const ONSET: Ms = 96;
 const EARLY: Ms = 64;
 /// Silence after which a turn may be over.
 const PAUSE: Ms = 96;
-/// Silence after which the turn's sound is judged once more.
-const AGAIN: Ms = 160;
 /// Speech that ends a pause.
 const RESUME: Ms = 64;
 /// Sound after the last speech that is given to the transcriber: soft endings are part of words.
@@ -126,22 +124,18 @@ impl Session {
             if utterance.finale == Finale::None {
                 self.ask_for_words(&mut utterance);
             }
-            self.judge(&mut utterance);
+            let job = self.job();
+            utterance.judge = Some(job);
+            let from = match utterance.pieces.is_empty() {
+                true => utterance.began.max(self.now.saturating_sub(JUDGED)),
+                false => self.now.saturating_sub(JUDGED),
+            };
+            self.out.push(Effect::Judge {
+                job,
+                stretch: from..self.now,
+            });
         }
         self.decide_if_time(utterance)
-    }
-
-    fn judge(&mut self, utterance: &mut Utterance) {
-        let job = self.job();
-        utterance.judge = Some(job);
-        let from = match utterance.pieces.is_empty() {
-            true => utterance.began.max(self.now.saturating_sub(JUDGED)),
-            false => self.now.saturating_sub(JUDGED),
-        };
-        self.out.push(Effect::Judge {
-            job,
-            stretch: from..self.now,
-        });
     }
 
     fn ask_for_words(&mut self, utterance: &mut Utterance) {
@@ -169,10 +163,6 @@ impl Session {
             self.withdraw(&mut utterance, Why::WentOn);
             return State::Listening(utterance);
         }
-        let once = utterance.sound.over().is_some() && !utterance.sound.is_settled();
-        if self.run.silence >= AGAIN && once && utterance.judge.is_none() {
-            self.judge(&mut utterance);
-        }
         self.decide_if_time(utterance)
     }
 
@@ -184,7 +174,7 @@ impl Session {
         if let Some(job) = utterance.judge.take() {
             self.out.push(Effect::ForgetJob(job));
         }
-        utterance.sound = Judgement::default();
+        utterance.over = None;
     }
 
     pub(super) fn withdraw(&mut self, utterance: &mut Utterance, why: Why) {
@@ -203,7 +193,7 @@ impl Session {
             return State::MaybeEnd(utterance);
         }
         let signs = Signs {
-            sound: utterance.sound,
+            over: utterance.over,
             text: utterance.text(),
             after_question: self.asked_back,
         };
@@ -248,7 +238,7 @@ impl Session {
         }
     }
 
-    /// Nothing comes of the turn.
+    /// Nothing comes of the turn, but an answer to the question before it that it cut off.
     pub(super) fn dismiss(&mut self, mut utterance: Utterance, why: Dismissal) -> State {
         if let Some(job) = utterance.look.take() {
             self.out.push(Effect::ForgetJob(job));
@@ -260,11 +250,17 @@ impl Session {
         }
         self.forget_finale(&mut utterance);
         self.withdraw(&mut utterance, Why::WentOn);
-        self.out.push(Effect::Dismissed {
-            turn: utterance.turn,
-            why,
-        });
-        State::Idle
+        let turn = utterance.turn;
+        let is_noise = matches!(why, Dismissal::Doubted(_) | Dismissal::Failed);
+        self.out.push(Effect::Dismissed { turn, why });
+        match utterance.carried.take() {
+            // A cough took the answer away that was being made: it is still wanted.
+            Some(question) if is_noise && !self.operator && self.tuning.respond => {
+                let reply = self.reply(turn, question, false);
+                self.give(reply, false)
+            }
+            _ => State::Idle,
+        }
     }
 
     /// Sound where only the client knows where turns end.

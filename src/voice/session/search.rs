@@ -79,13 +79,7 @@ const MOVES: &[Move] = &[
 fn roots() -> Vec<(&'static str, Vec<Move>)> {
     let pause = vec![Move::Speak(10), Move::Speak(10), Move::Hush(4)];
     let guess = [pause.clone(), vec![Move::Words(QUESTION)]].concat();
-    let over = vec![
-        Move::Judged(true),
-        Move::Hush(2),
-        Move::Judged(true),
-        Move::Hush(2),
-    ];
-    let thinking = [guess.clone(), over].concat();
+    let thinking = [guess.clone(), vec![Move::Judged(true), Move::Hush(4)]].concat();
     let speaking = [thinking.clone(), vec![Move::Clause]].concat();
     vec![
         ("idle", vec![]),

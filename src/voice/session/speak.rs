@@ -17,7 +17,7 @@ const GIVES_UP: Ms = 1500;
 /// Nobody nods for so long.
 const CERTAIN: Ms = 800;
 /// No echo goes on for so long after the answer has stopped: the words that tell need not be waited for.
-const OVERDUE: Ms = 1600;
+const OVERDUE: Ms = 1200;
 /// Between two looks at what is said into the answer.
 const LOOK_EVERY: Ms = 300;
 
@@ -132,7 +132,8 @@ impl Session {
             barge.looked = self.now;
             self.out.push(Effect::Transcribe {
                 job,
-                whole: false,
+                // The answer waits for it, and perhaps somebody who wants it to stop.
+                whole: true,
                 stretch: barge.began.saturating_sub(self.tuning.preroll)..self.now,
             });
         }

@@ -5,8 +5,6 @@ mod interruptions;
 mod long;
 mod manual;
 
-use std::collections::VecDeque;
-
 use super::*;
 use crate::voice::{
     hallucination::Hypothesis,
@@ -14,11 +12,10 @@ use crate::voice::{
 };
 
 /// One line of a script: `speak 640`, `hush 320`, `words …`, `judged 0.99`, `clause 1000 …`, `done`, …;
-/// words answer the newest call, and a judgement it and all that follow at this pause.
+/// words and judgements answer the newest call.
 fn play(session: &mut Session, script: &[&str]) -> Vec<String> {
     let mut log: Vec<String> = Vec::new();
     let (mut job, mut judge, mut reply) = (JobId(0), JobId(0), ReplyId(0));
-    let mut verdict = None;
     for line in script {
         let (verb, rest) = line.split_once(' ').unwrap_or((line, ""));
         let own = |speech, level, own| Event::Heard(Frame { speech, level, own });
@@ -31,9 +28,6 @@ fn play(session: &mut Session, script: &[&str]) -> Vec<String> {
             looped: false,
         };
         let frames = || rest.parse::<usize>().unwrap() / 32;
-        if verb == "speak" {
-            verdict = None;
-        }
         let events = match verb {
             "speak" => vec![frame(0.95, -20.0); frames()],
             "echo" => vec![frame(0.9, -32.0); frames()],
@@ -46,11 +40,10 @@ fn play(session: &mut Session, script: &[&str]) -> Vec<String> {
                 hypothesis,
                 cost: 200,
             }],
-            "judged" => {
-                let over = rest.parse().unwrap();
-                verdict = Some(over);
-                vec![Event::Judged { job: judge, over }]
-            }
+            "judged" => vec![Event::Judged {
+                job: judge,
+                over: rest.parse().unwrap(),
+            }],
             "clause" => {
                 let (sound, text) = rest.split_once(' ').unwrap();
                 part(Part::Clause {
@@ -82,8 +75,7 @@ fn play(session: &mut Session, script: &[&str]) -> Vec<String> {
             "handed-back" => vec![Event::HandedBack],
             other => panic!("{other} is no step"),
         };
-        let mut events = VecDeque::from(events);
-        while let Some(event) = events.pop_front() {
+        for event in events {
             for effect in session.on(event) {
                 let said = match effect {
                     Effect::State(word) => format!("[{}]", word.as_str()),
@@ -99,11 +91,8 @@ fn play(session: &mut Session, script: &[&str]) -> Vec<String> {
                         job = new;
                         if whole { "whole?" } else { "look?" }.to_owned()
                     }
-                    Effect::Judge { job, .. } => {
-                        judge = job;
-                        if let Some(over) = verdict {
-                            events.push_front(Event::Judged { job, over });
-                        }
+                    Effect::Judge { job: new, .. } => {
+                        judge = new;
                         continue;
                     }
                     Effect::Foresee { .. } => continue,
@@ -310,18 +299,15 @@ fn an_unfinished_sentence_is_waited_for() {
 
 #[test]
 fn nothing_is_decided_while_somebody_may_be_going_on() {
-    let before = [
-        "speak 640",
-        "hush 96",
-        "words When is rent due?",
-        "hush 128",
-    ];
-    // Enough silence, and the verdict that ends the turn comes with the first sound of more.
-    check(&before, &["speak 32", "judged 0.99"], &[]);
+    let before = ["speak 640", "hush 96", "judged 0.99", "hush 96"];
+    // The silence has lasted long enough, and the words come with the first sound of more.
+    let words = "words When is rent due?";
+    check(&before, &["speak 32", words], &["guess When is rent due?"]);
     check(
         &before,
-        &["speak 32", "judged 0.99", "hush 32"],
+        &["speak 32", words, "hush 32"],
         &[
+            "guess When is rent due?",
             "stopped 1 at 640",
             "transcript When is rent due?",
             "began guessed=true",
@@ -358,6 +344,32 @@ fn who_goes_on_after_the_end_of_the_turn_is_heard_out() {
             "stopped 2 at 1184",
             "transcript And for the garage?",
             "began guessed=true",
+            "[thinking]",
+        ],
+    );
+}
+
+#[test]
+fn a_cough_while_an_answer_is_made_does_not_take_it_away() {
+    check(
+        &[
+            "speak 640",
+            "hush 96",
+            "words When is rent due?",
+            "judged 0.99",
+            "hush 128",
+        ],
+        &["speak 128", "hush 704"],
+        &[
+            "started 2 at 564",
+            "flush",
+            "drop Ended",
+            "ended Cancelled(Speech) 0 ms: ",
+            "[hearing]",
+            "stopped 2 at 992",
+            "dismissed Doubted(TooLittleVoice)",
+            "ask When is rent due?",
+            "began guessed=false",
             "[thinking]",
         ],
     );

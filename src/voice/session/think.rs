@@ -5,10 +5,7 @@ use super::{
     reply::Reply,
     utterance::{Finale, Utterance},
 };
-use crate::voice::{
-    turn::Judgement,
-    words::{fold, says_stop},
-};
+use crate::voice::words::{fold, says_stop};
 
 /// Speech after which a speaker goes on whom we took to be done.
 const GOES_ON: Ms = 96;
@@ -96,7 +93,7 @@ impl Session {
                     why: Dismissal::Continued,
                 });
                 utterance.last_voice = self.now;
-                utterance.sound = Judgement::default();
+                utterance.over = None;
                 State::Listening(utterance)
             }
         }

@@ -4,7 +4,6 @@ use super::{JobId, Ms, TurnId, reply::Reply};
 use crate::voice::{
     captions::Captions,
     hallucination::{Doubt, Hypothesis, Voiced},
-    turn::Judgement,
     words::{fold, looks_complete},
 };
 
@@ -59,9 +58,9 @@ pub(super) struct Utterance {
     pub finale: Finale,
     /// When its words were asked for.
     asked: Ms,
-    /// The judgement in work, and what those before it in this pause came to.
+    /// The judgement in work, and what it came to at this pause.
     pub judge: Option<JobId>,
-    pub sound: Judgement,
+    pub over: Option<f32>,
     /// An answer to words that may turn out to be the turn's.
     pub guess: Option<Reply>,
     pub guesses: u8,
@@ -87,7 +86,7 @@ impl Utterance {
             finale: Finale::None,
             asked: 0,
             judge: None,
-            sound: Judgement::default(),
+            over: None,
             guess: None,
             guesses: 0,
             foreseen: Vec::new(),

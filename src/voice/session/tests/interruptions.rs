@@ -12,7 +12,7 @@ fn an_interruption() {
         &[
             "duck true",
             "sent to 1452",
-            "look?",
+            "whole?",
             "started 2 at 1524",
             "duck false",
             "flush",
@@ -28,7 +28,7 @@ fn an_interruption() {
         &[
             "duck true",
             "sent to 1452",
-            "look?",
+            "whole?",
             "duck false",
             "resumed echo=false",
             "sent to 1752",
@@ -51,7 +51,7 @@ fn an_interruption() {
         &[
             "duck true",
             "sent to 1452",
-            "look?",
+            "whole?",
             "duck false",
             "resumed echo=true",
             "sent to 1836",
@@ -71,7 +71,7 @@ fn an_interruption() {
         &[
             "duck true",
             "sent to 1452",
-            "look?",
+            "whole?",
             "started 2 at 1524",
             "duck false",
             "flush",
@@ -87,12 +87,12 @@ fn an_interruption() {
     // Nobody knows the words yet: it may be the echo of what was on its way to the loudspeaker.
     check(
         &before,
-        &["speak 1280", "hush 1472"],
-        &["duck true", "sent to 1452", "look?"],
+        &["speak 1120", "hush 1472"],
+        &["duck true", "sent to 1452", "whole?"],
     );
     // It was too much for a noise, and is heard out; after less the answer goes on.
     check(
-        &[&before[..], &["speak 1280", "hush 1472"]].concat(),
+        &[&before[..], &["speak 1120", "hush 1472"]].concat(),
         &["hush 32"],
         &[
             "started 2 at 1524",
@@ -106,16 +106,16 @@ fn an_interruption() {
     check(
         &[&before[..], &["speak 704", "hush 1472"]].concat(),
         &["hush 32"],
-        &["duck false", "resumed echo=false", "sent to 1784"],
+        &["duck false", "resumed echo=false", "sent to 1752"],
     );
     // Nobody knows the words in time.
     check(
         &before,
-        &["speak 1600"],
+        &["speak 1216"],
         &[
             "duck true",
             "sent to 1452",
-            "look?",
+            "whole?",
             "started 2 at 1524",
             "duck false",
             "flush",
@@ -151,7 +151,7 @@ fn our_own_voice_known_by_its_sound() {
         &[
             "duck true",
             "sent to 1452",
-            "look?",
+            "whole?",
             "duck false",
             "resumed echo=true",
             "sent to 2000",
@@ -170,7 +170,7 @@ fn our_own_voice_known_by_its_sound() {
         &[
             "duck true",
             "sent to 1804",
-            "look?",
+            "whole?",
             "started 2 at 1876",
             "duck false",
             "flush",
@@ -186,7 +186,7 @@ fn our_own_voice_known_by_its_sound() {
         &[
             "duck true",
             "sent to 1452",
-            "look?",
+            "whole?",
             "started 2 at 1524",
             "duck false",
             "flush",
