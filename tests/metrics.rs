@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use metrics::{
     Covered, Decision, auc, holds_answer, margin, mean, ndcg, normalised, percentile, recall,
-    risk_coverage,
+    risk_coverage, slope,
 };
 
 fn near(got: f64, expected: f64) {
@@ -120,4 +120,12 @@ fn answers_are_compared_as_squad_does() {
     check("U.S. forces", &["the U.S."], true);
     check("anything", &["the"], false);
     check("anything", &[], false);
+}
+
+#[test]
+fn lines() {
+    assert_eq!(slope(&[(0.0, 1.0), (1.0, 3.0), (2.0, 5.0)]), Some(2.0));
+    assert_eq!(slope(&[(0.0, 0.0), (1.0, 1.0), (2.0, 0.0)]), Some(0.0));
+    assert_eq!(slope(&[(1.0, 1.0), (1.0, 2.0)]), None);
+    assert_eq!(slope(&[]), None);
 }

@@ -46,6 +46,20 @@ pub fn mean(values: &[f64]) -> Option<f64> {
     (count > 0).then(|| values.iter().sum::<f64>() / count as f64)
 }
 
+/// The slope of the line that fits points best (least squares); `None` where they have no extent.
+#[must_use]
+pub fn slope(points: &[(f64, f64)]) -> Option<f64> {
+    let count = points.len() as f64;
+    let (x, y) = points.iter().fold((0.0, 0.0), |(x, y), point| {
+        (x + point.0 / count, y + point.1 / count)
+    });
+    let (xx, xy) = points.iter().fold((0.0, 0.0), |(xx, xy), point| {
+        let from = point.0 - x;
+        (xx + from * from, xy + from * (point.1 - y))
+    });
+    (xx > 0.0).then(|| xy / xx)
+}
+
 /// The least value that at least `share` (0 to 1) of the values do not exceed: the nearest-rank
 /// percentile, always one of the values. `None` of nothing.
 #[must_use]

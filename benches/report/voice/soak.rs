@@ -13,7 +13,7 @@ use super::{
     microphone::{Microphone, Room},
     sound::Chance,
 };
-use crate::{daemon::Daemon, machine};
+use crate::{daemon::Daemon, machine, metrics::slope};
 
 const QUESTIONS: [&str; 4] = [
     "When is rent payable?",
@@ -43,6 +43,22 @@ pub struct Soak {
     pub broken: Vec<String>,
     pub before: Held,
     pub after: Held,
+    /// Resident memory between two conversations (hours, MB): by its line, not by its ends, which what is in work at a
+    /// moment moves by tens of megabytes.
+    pub memory: Vec<(f64, f64)>,
+}
+
+/// Of a soak this much is warming up: what is read and kept at first use is no growth.
+const WARM_UP: f64 = 10.0 / 60.0;
+
+impl Soak {
+    /// How much the daemon's memory grows, MB an hour. `None` of a soak that is too short to tell.
+    pub fn growth(&self) -> Option<f64> {
+        let warm: Vec<_> = (self.memory.iter().copied())
+            .filter(|(hours, _)| *hours >= WARM_UP)
+            .collect();
+        (self.minutes >= 30.0).then(|| slope(&warm)).flatten()
+    }
 }
 
 /// What the daemon holds.
@@ -91,8 +107,13 @@ pub async fn soak(
         before: Held::by(daemon).await?,
         ..Soak::default()
     };
-    let end = Instant::now() + lasting;
+    let begin = Instant::now();
+    let end = begin + lasting;
     while Instant::now() < end {
+        if let Some(mb) = machine::resident_mb(daemon.pid()) {
+            let hours = begin.elapsed().as_secs_f64() / 3600.0;
+            soak.memory.push((hours, mb));
+        }
         let wire = [Wire::Simple, Wire::Realtime][soak.conversations % 2];
         let question = &questions[chance.below(questions.len() as u64) as usize];
         let interjection = &interjections[chance.below(interjections.len() as u64) as usize];

@@ -91,9 +91,7 @@ impl Report {
         ] {
             self.others.row(["soak".to_owned(), what.to_owned(), got]);
         }
-        let slope = (soak.minutes >= 30.0)
-            .then(|| (soak.after.rss_mb - soak.before.rss_mb) / (soak.minutes / 60.0));
-        self.soaked = Some((soak.minutes, slope));
+        self.soaked = Some((soak.minutes, soak.growth()));
         self.figures.insert("soak".to_owned(), soak::figures(&soak));
         self.broken.extend(soak.broken);
     }
