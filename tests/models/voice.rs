@@ -28,7 +28,7 @@ struct Voice {
     board: Arc<Board>,
     tracker: TaskTracker,
     cancel: CancellationToken,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Voice {
@@ -68,7 +68,7 @@ impl Voice {
             board,
             tracker,
             cancel,
-            _folder: folder,
+            folder,
         })
     }
 
@@ -292,7 +292,9 @@ async fn the_worker_gives_up_dies_and_comes_back() {
     let short = || Utterance::new(vec![0.01; LISTEN_RATE as usize]);
     transcriber.transcribe(short()).await.unwrap();
 
-    let pid = crate::worker::child("griot-stt").expect("the worker is a child of this process");
+    let folder = voice.folder.path().to_string_lossy().into_owned();
+    let pid =
+        crate::worker::child("griot-stt", &folder).expect("the worker is a child of this process");
     let killed = tokio::process::Command::new("kill")
         .args(["-KILL", &pid])
         .status();

@@ -55,8 +55,8 @@ async fn read(
     panic!("the reply has no end");
 }
 
-/// The child of this process with that name.
-pub fn child(name: &str) -> Option<String> {
+/// The child of this process with that name and this in its command line: tests beside this one have children too.
+pub fn child(name: &str, argument: &str) -> Option<String> {
     let own = format!(" {} ", std::process::id());
     std::fs::read_dir("/proc")
         .ok()?
@@ -66,8 +66,11 @@ pub fn child(name: &str) -> Option<String> {
             // `pid (name) state parent …`
             let (head, tail) = stat.rsplit_once(')')?;
             let parent = tail.get(2..)?;
-            (head.ends_with(&format!("({name}")) && parent.starts_with(&own))
-                .then(|| entry.file_name().to_string_lossy().into_owned())
+            let line = std::fs::read(entry.path().join("cmdline")).ok()?;
+            let is_it = head.ends_with(&format!("({name}"))
+                && parent.starts_with(&own)
+                && String::from_utf8_lossy(&line).contains(argument);
+            is_it.then(|| entry.file_name().to_string_lossy().into_owned())
         })
 }
 
@@ -142,7 +145,7 @@ async fn the_worker_answers_dies_and_answers_again() {
         reply.next().await,
         Some(Ok(ChatEvent::Delta { .. }))
     ));
-    let pid = child("griot-llm").expect("the worker is a child of this process");
+    let pid = child("griot-llm", "").expect("the worker is a child of this process");
     let killed = tokio::process::Command::new("kill")
         .args(["-KILL", &pid])
         .status();
@@ -178,5 +181,5 @@ async fn the_worker_answers_dies_and_answers_again() {
     cancel.cancel();
     tracker.close();
     tracker.wait().await;
-    assert_eq!(child("griot-llm"), None, "it outlived its supervisor");
+    assert_eq!(child("griot-llm", ""), None, "it outlived its supervisor");
 }

@@ -28,8 +28,9 @@ use engine::Engine;
 use queue::Queues;
 use socket::Socket;
 
-/// Of looks: what counts goes first, also before a look that nobody wants any more and nothing interrupts.
-const NICENESS: i32 = 12;
+/// Of looks: what counts goes first. No more than that: a look may decide whether an answer goes on, beside a
+/// language model that takes all cores.
+const NICENESS: i32 = 5;
 
 fn main() -> ExitCode {
     match run(Args::parse()) {

@@ -132,8 +132,8 @@ impl Session {
             barge.looked = self.now;
             self.out.push(Effect::Transcribe {
                 job,
-                // The answer waits for it, and perhaps somebody who wants it to stop.
-                whole: true,
+                // On one thread: the voice is at work beside it, and both on all cores would slow both.
+                whole: false,
                 stretch: barge.began.saturating_sub(self.tuning.preroll)..self.now,
             });
         }

@@ -12,7 +12,7 @@ fn an_interruption() {
         &[
             "duck true",
             "sent to 1452",
-            "whole?",
+            "look?",
             "started 2 at 1524",
             "duck false",
             "flush",
@@ -28,7 +28,7 @@ fn an_interruption() {
         &[
             "duck true",
             "sent to 1452",
-            "whole?",
+            "look?",
             "duck false",
             "resumed echo=false",
             "sent to 1752",
@@ -51,7 +51,7 @@ fn an_interruption() {
         &[
             "duck true",
             "sent to 1452",
-            "whole?",
+            "look?",
             "duck false",
             "resumed echo=true",
             "sent to 1836",
@@ -71,7 +71,7 @@ fn an_interruption() {
         &[
             "duck true",
             "sent to 1452",
-            "whole?",
+            "look?",
             "started 2 at 1524",
             "duck false",
             "flush",
@@ -88,7 +88,7 @@ fn an_interruption() {
     check(
         &before,
         &["speak 1120", "hush 1472"],
-        &["duck true", "sent to 1452", "whole?"],
+        &["duck true", "sent to 1452", "look?"],
     );
     // It was too much for a noise, and is heard out; after less the answer goes on.
     check(
@@ -115,7 +115,7 @@ fn an_interruption() {
         &[
             "duck true",
             "sent to 1452",
-            "whole?",
+            "look?",
             "started 2 at 1524",
             "duck false",
             "flush",
@@ -151,7 +151,7 @@ fn our_own_voice_known_by_its_sound() {
         &[
             "duck true",
             "sent to 1452",
-            "whole?",
+            "look?",
             "duck false",
             "resumed echo=true",
             "sent to 2000",
@@ -170,7 +170,7 @@ fn our_own_voice_known_by_its_sound() {
         &[
             "duck true",
             "sent to 1804",
-            "whole?",
+            "look?",
             "started 2 at 1876",
             "duck false",
             "flush",
@@ -186,7 +186,7 @@ fn our_own_voice_known_by_its_sound() {
         &[
             "duck true",
             "sent to 1452",
-            "whole?",
+            "look?",
             "started 2 at 1524",
             "duck false",
             "flush",
