@@ -109,10 +109,19 @@ impl Speaking {
     }
 }
 
-/// A question out of what was heard; `None` where nothing was asked.
-pub(super) fn question_of(text: &str) -> Option<Question> {
+/// What was heard, as a question to the documents; `None` where nothing was asked.
+pub(super) fn ask_of(
+    text: &str,
+    collection: Option<Collection>,
+    conversation: ConversationId,
+) -> Option<Ask> {
     let text: String = text.chars().take(QUESTION_CHARS).collect();
-    Question::parse(&text, QUESTION_CHARS).ok()
+    Some(Ask {
+        question: Question::parse(&text, QUESTION_CHARS).ok()?,
+        collection,
+        conversation: Some(conversation),
+        top_k: None,
+    })
 }
 
 /// Leaves out what a voice is silent before its first sound, but for a moment: nobody waits for that. Whole
@@ -249,22 +258,16 @@ impl Asked {
                 return Some(parts.answerer.relay(question, outcomes, conversation));
             }
         };
-        let question = question_of(&self.question)?;
+        let ask = ask_of(&self.question, self.collection.clone(), self.conversation)?;
         // Where there are no tools nothing is decided, and no time is lost.
         if !offer.is_empty() {
-            let words = question.as_str();
+            let words = ask.question.as_str();
             let call = parts.answerer.call(offer, words, self.conversation);
             if let Some(call) = call.await {
                 self.tell(News::Call(call)).await;
                 return None;
             }
         }
-        let ask = Ask {
-            question,
-            collection: self.collection.clone(),
-            conversation: Some(self.conversation),
-            top_k: None,
-        };
         let beginning = Beginning::of(parts.quote_first);
         Some(parts.answerer.ask_aloud(ask, beginning))
     }

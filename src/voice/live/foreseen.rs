@@ -9,11 +9,11 @@ use tokio::sync::watch;
 use super::{
     super::engine::Engine,
     Call,
-    answering::{Speaking, question_of},
+    answering::{Speaking, ask_of},
     telling::Telling,
 };
 use crate::{
-    answer::{Ask, Beginning},
+    answer::Beginning,
     domain::{Collection, ConversationId},
     ports::Clause,
 };
@@ -96,14 +96,8 @@ impl Foreseeing {
         let Ok(_place) = self.engine.foreseeing.try_acquire() else {
             return;
         };
-        let Some(question) = question_of(&self.question) else {
+        let Some(ask) = ask_of(&self.question, self.collection.clone(), self.conversation) else {
             return;
-        };
-        let ask = Ask {
-            question,
-            collection: self.collection.clone(),
-            conversation: Some(self.conversation),
-            top_k: None,
         };
         let beginning = Beginning::of(parts.quote_first);
         let events = match parts.answerer.foresee(ask, beginning).await {
