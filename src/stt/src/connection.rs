@@ -5,7 +5,7 @@ use std::{
     os::unix::net::UnixStream,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering},
         mpsc::sync_channel,
     },
     thread,
@@ -13,6 +13,7 @@ use std::{
 };
 
 use crate::{
+    crew::{Crew, Ticket},
     queue::{Job, Queues},
     wire::{self, BadRequest, Reply},
 };
@@ -43,19 +44,19 @@ impl Drop for Place {
 }
 
 /// Serves the connection on threads of its own.
-pub fn serve(mut stream: UnixStream, queues: &Arc<Queues>) {
+pub fn serve(mut stream: UnixStream, queues: &Arc<Queues>, crew: &Arc<Crew>) {
     let _ = stream.set_write_timeout(Some(PATIENCE));
     let Some(place) = Place::take() else {
         let busy = Reply::Failed("too many utterances at once".to_owned());
         let _ = wire::write_reply(&mut stream, &busy);
         return;
     };
-    let queues = Arc::clone(queues);
+    let (queues, crew) = (Arc::clone(queues), Arc::clone(crew));
     let spawned = thread::Builder::new()
         .name("connection".to_owned())
         .spawn(move || {
             let _place = place;
-            if let Some(reply) = handle(&stream, &queues) {
+            if let Some(reply) = handle(&stream, &queues, &crew) {
                 // A caller who is gone does not mind.
                 let _ = wire::write_reply(&mut &stream, &reply);
             }
@@ -66,7 +67,7 @@ pub fn serve(mut stream: UnixStream, queues: &Arc<Queues>) {
 }
 
 /// The reply; none where the caller is gone.
-fn handle(stream: &UnixStream, queues: &Queues) -> Option<Reply> {
+fn handle(stream: &UnixStream, queues: &Queues, crew: &Arc<Crew>) -> Option<Reply> {
     stream.set_read_timeout(Some(PATIENCE)).ok()?;
     let (header, samples) = match wire::read_request(&mut &*stream) {
         Ok(request) => request,
@@ -74,33 +75,43 @@ fn handle(stream: &UnixStream, queues: &Queues) -> Option<Reply> {
         Err(BadRequest::Io(_)) => return None,
     };
     stream.set_read_timeout(None).ok()?;
-    let gone = Arc::new(AtomicBool::new(false));
+    let ticket = Arc::new(Ticket::default());
     let (reply, replied) = sync_channel(1);
-    watch(stream.try_clone().ok()?, Arc::clone(&gone), reply.clone());
+    let left = {
+        let (ticket, crew, reply) = (Arc::clone(&ticket), Arc::clone(crew), reply.clone());
+        let is_look = header.partial;
+        move || {
+            ticket.leave();
+            if is_look {
+                crew.give_way(&ticket);
+            }
+            // The engine may have taken the job away without an answer; the room may be taken by one.
+            let _ = reply.try_send(Reply::Failed("cancelled".to_owned()));
+        }
+    };
+    watch(stream.try_clone().ok()?, left);
     let job = Job {
         header,
         samples,
-        gone: Arc::clone(&gone),
+        ticket: Arc::clone(&ticket),
         reply,
     };
     if queues.of(&job.header).push(job).is_err() {
         return Some(Reply::Failed("too many utterances wait".to_owned()));
     }
     let reply = replied.recv().ok()?;
-    (!gone.load(Ordering::Relaxed)).then_some(reply)
+    (!ticket.is_gone()).then_some(reply)
 }
 
 /// Waits for the caller to hang up. Ends with the connection at the latest.
-fn watch(stream: UnixStream, gone: Arc<AtomicBool>, wake: std::sync::mpsc::SyncSender<Reply>) {
+fn watch(stream: UnixStream, left: impl FnOnce() + Send + 'static) {
     let watching = thread::Builder::new()
         .name("watch".to_owned())
         .spawn(move || {
             let mut byte = [0];
             // Callers say nothing more after their request: a byte, an end and an error mean the same.
             let _ = (&stream).read(&mut byte);
-            gone.store(true, Ordering::Relaxed);
-            // The engine may have taken the job away without an answer; the room may be taken by one.
-            let _ = wake.try_send(Reply::Failed("cancelled".to_owned()));
+            left();
         });
     if let Err(error) = watching {
         eprintln!("griot-stt: a caller who hangs up will not be noticed: {error}");

@@ -2,10 +2,7 @@
 
 use std::{
     path::Path,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -15,6 +12,7 @@ use whisper_rs::{
 };
 
 use crate::{
+    crew::Ticket,
     guard,
     pace::Pace,
     queue::{Job, Queue},
@@ -30,6 +28,8 @@ const SHORTEST: usize = RATE / 5;
 pub struct Engine {
     context: WhisperContext,
     pace: Mutex<Pace>,
+    /// Buffers of no utterance, kept for the next ones.
+    states: Mutex<Vec<WhisperState>>,
 }
 
 /// Why a model cannot be used.
@@ -57,22 +57,25 @@ impl Engine {
         Ok(Self {
             context,
             pace: Mutex::new(pace),
+            states: Mutex::default(),
         })
     }
 
-    /// Works until the process ends.
+    /// Works until the process ends, or the thread has lost its place.
     pub fn serve(&self, queue: &Queue) {
-        // Its buffers are kept from one utterance to the next.
-        let mut state = None;
         loop {
             let job = queue.pop();
-            let reply = self.answer(&mut state, &job);
+            job.ticket.begin();
+            let reply = self.answer(&job);
             // Nobody waits for the reply of a cancelled one, and its room may be taken.
             let _ = job.reply.try_send(reply);
+            if job.ticket.end() {
+                return;
+            }
         }
     }
 
-    fn answer(&self, state: &mut Option<WhisperState>, job: &Job) -> Reply {
+    fn answer(&self, job: &Job) -> Reply {
         if job.samples.is_empty() {
             return Reply::Refused("there is no sound".to_owned());
         }
@@ -91,14 +94,14 @@ impl Engine {
             }
         }
         let began = cpu_ms();
-        let state = match state {
-            Some(state) => state,
-            None => match self.context.create_state() {
-                Ok(fresh) => state.insert(fresh),
-                Err(error) => return Reply::Failed(error.to_string()),
-            },
+        let kept = self.states().pop();
+        let mut state = match kept.map_or_else(|| self.context.create_state(), Ok) {
+            Ok(state) => state,
+            Err(error) => return Reply::Failed(error.to_string()),
         };
-        match self.transcribe(state, job) {
+        let result = self.transcribe(&mut state, job);
+        self.states().push(state);
+        match result {
             Ok(mut transcript) => {
                 transcript.cpu_ms = cpu_ms().saturating_sub(began);
                 Reply::Done(transcript)
@@ -205,7 +208,7 @@ impl Engine {
         if let Some(prompt) = &prompt {
             params.set_initial_prompt(prompt);
         }
-        params.set_abort_callback_safe::<_, Abort>(abort_when(Arc::clone(&job.gone)));
+        params.set_abort_callback_safe::<_, Abort>(abort_when(Arc::clone(&job.ticket)));
         let (began, cpu) = (Instant::now(), cpu_ms());
         let result = if job.samples.len() < SHORTEST {
             let mut samples = job.samples.clone();
@@ -223,6 +226,10 @@ impl Engine {
         }
         result.map_err(|error| error.to_string())?;
         Ok(self.collect(state, seconds, *words))
+    }
+
+    fn states(&self) -> MutexGuard<'_, Vec<WhisperState>> {
+        self.states.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn pace(&self) -> MutexGuard<'_, Pace> {
@@ -319,8 +326,8 @@ fn context_for(samples: usize) -> usize {
 /// some fifty bytes for each run.
 type Abort = Box<dyn FnMut() -> bool>;
 
-fn abort_when(gone: Arc<AtomicBool>) -> Abort {
-    Box::new(move || gone.load(Ordering::Relaxed))
+fn abort_when(ticket: Arc<Ticket>) -> Abort {
+    Box::new(move || ticket.is_gone())
 }
 
 /// Words out of pieces of words: a word begins with a space.

@@ -7,6 +7,7 @@
 
 mod args;
 mod connection;
+mod crew;
 mod engine;
 mod guard;
 mod pace;
@@ -24,13 +25,10 @@ use std::{
 use clap::Parser;
 
 use args::Args;
+use crew::Crew;
 use engine::Engine;
 use queue::Queues;
 use socket::Socket;
-
-/// Of looks: what counts goes first. No more than that: a look may decide whether an answer goes on, beside a
-/// language model that takes all cores.
-const NICENESS: i32 = 5;
 
 fn main() -> ExitCode {
     match run(Args::parse()) {
@@ -49,20 +47,23 @@ fn run(args: Args) -> Result<(), Box<dyn std::error::Error>> {
     let (listener, file) = Socket::bind(socket)?;
     let engine = Arc::new(Engine::load(&args.model, args.pace())?);
     let queues = Arc::new(Queues::default());
-    for looks in [false, true] {
+    let crew = {
         let (engine, queues) = (Arc::clone(&engine), Arc::clone(&queues));
-        let name = if looks { "look" } else { "transcribe" };
+        Crew::new(move || {
+            let end = EndTogether;
+            engine.serve(&queues.looks);
+            // It only lost its place.
+            std::mem::forget(end);
+        })
+    };
+    crew.hire()?;
+    {
+        let queues = Arc::clone(&queues);
         thread::Builder::new()
-            .name(name.to_owned())
+            .name("transcribe".to_owned())
             .spawn(move || {
                 let _end = EndTogether;
-                if looks {
-                    // On Linux niceness is a thread's own. Without it they are only less polite.
-                    let _ = rustix::process::nice(NICENESS);
-                    engine.serve(&queues.looks);
-                } else {
-                    engine.serve(&queues.finals);
-                }
+                engine.serve(&queues.finals);
             })?;
     }
     if args.stop_on_stdin_eof {
@@ -82,7 +83,7 @@ fn run(args: Args) -> Result<(), Box<dyn std::error::Error>> {
     for stream in listener.incoming() {
         // A connection that failed before it was taken is its caller's loss alone.
         let Ok(stream) = stream else { continue };
-        connection::serve(stream, &queues);
+        connection::serve(stream, &queues, &crew);
     }
     Ok(())
 }

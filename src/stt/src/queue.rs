@@ -2,14 +2,13 @@
 
 use std::{
     collections::VecDeque,
-    sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-        mpsc::SyncSender,
-    },
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc::SyncSender},
 };
 
-use crate::wire::{Header, Reply};
+use crate::{
+    crew::Ticket,
+    wire::{Header, Reply},
+};
 
 /// Utterances that wait at most, of all callers.
 const WAITING: usize = 64;
@@ -18,20 +17,18 @@ const WAITING: usize = 64;
 pub struct Job {
     pub header: Header,
     pub samples: Vec<f32>,
-    /// Set when its caller has gone.
-    pub gone: Arc<AtomicBool>,
+    pub ticket: Arc<Ticket>,
     /// Has room for the one reply.
     pub reply: SyncSender<Reply>,
 }
 
 impl Job {
     pub fn is_cancelled(&self) -> bool {
-        self.gone.load(Ordering::Relaxed)
+        self.ticket.is_gone()
     }
 }
 
-/// Both queues. Each is worked off by a thread of its own: a look that nobody wants any more still keeps its
-/// thread until its encoder is done, which nothing interrupts, and nobody is to wait for that.
+/// Both queues. Each is worked off by a thread of its own: what counts does not wait for looks.
 #[derive(Default)]
 pub struct Queues {
     pub finals: Queue,
@@ -106,7 +103,7 @@ mod tests {
                 ..Header::default()
             },
             samples: Vec::new(),
-            gone: Arc::default(),
+            ticket: Arc::default(),
             reply: sync_channel(1).0,
         }
     }
@@ -115,7 +112,7 @@ mod tests {
     fn looks_wait_elsewhere_and_what_is_cancelled_nowhere() {
         let queues = Queues::default();
         let gone = job("gone", false);
-        gone.gone.store(true, Ordering::Relaxed);
+        gone.ticket.leave();
         for job in [
             job("look", true),
             gone,
