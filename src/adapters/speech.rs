@@ -16,7 +16,7 @@ use crate::{
     ports::{Clause, PortError, Synthesizer, Voice, Work},
 };
 use espeak::Espeak;
-use piper::Piper;
+use piper::{Haste, Piper};
 
 /// Clauses at once. One takes a tenth of the time that it lasts, on one core.
 const AT_ONCE: usize = 2;
@@ -33,6 +33,8 @@ pub struct LocalSpeech {
     speaking: Arc<Semaphore>,
     /// The one place of whoever does not wait for a turn.
     aside: Arc<Semaphore>,
+    /// The one place of what is spoken ahead.
+    ahead: Arc<Semaphore>,
 }
 
 /// Who says a clause.
@@ -54,6 +56,7 @@ impl LocalSpeech {
             espeak,
             speaking: Arc::new(Semaphore::new(AT_ONCE)),
             aside: Arc::new(Semaphore::new(1)),
+            ahead: Arc::new(Semaphore::new(1)),
         }
     }
 
@@ -97,6 +100,7 @@ impl LocalSpeech {
         &self,
         speaker: Speaker,
         clause: Clause,
+        haste: Haste,
         place: OwnedSemaphorePermit,
     ) -> Result<Pcm, PortError> {
         let speed = if clause.speed.is_finite() {
@@ -120,7 +124,7 @@ impl LocalSpeech {
                 let asked = Arc::downgrade(&asker);
                 let work = tokio::task::spawn_blocking(move || {
                     let _place = place;
-                    piper.speak(&clause.text, speed, || asked.strong_count() > 0)
+                    piper.speak(&clause.text, speed, haste, || asked.strong_count() > 0)
                 });
                 let spoken = work.await;
                 drop(asker);
@@ -178,14 +182,21 @@ impl Synthesizer for LocalSpeech {
     async fn speak(&self, clause: Clause) -> Result<Pcm, PortError> {
         let speaker = self.speaker(&clause)?;
         let place = place(&self.aside).await;
-        self.speak_as(speaker, clause, place).await
+        self.speak_as(speaker, clause, Haste::Usual, place).await
+    }
+
+    async fn ahead(&self, clause: Clause) -> Result<Pcm, PortError> {
+        let speaker = self.speaker(&clause)?;
+        let place = place(&self.ahead).await;
+        self.speak_as(speaker, clause, Haste::None, place).await
     }
 
     fn in_turn(&self, clause: Clause) -> BoxFuture<'_, Result<Work<'_, Pcm>, PortError>> {
         Box::pin(async move {
             let speaker = self.speaker(&clause)?;
             let place = place(&self.speaking).await;
-            Ok(Box::pin(self.speak_as(speaker, clause, place)) as Work<'_, Pcm>)
+            let work = self.speak_as(speaker, clause, Haste::Usual, place);
+            Ok(Box::pin(work) as Work<'_, Pcm>)
         })
     }
 }

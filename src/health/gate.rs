@@ -179,6 +179,19 @@ impl Gate {
         self.call(limit, work?).await
     }
 
+    /// A call that nobody waits for. A part that rests is not asked; else it counts neither for nor against the part,
+    /// because what gives way to everything may take any time.
+    ///
+    /// # Errors
+    /// As [`Self::call`].
+    pub async fn aside<T>(
+        self: &Arc<Self>,
+        call: impl Future<Output = Result<T, PortError>>,
+    ) -> Result<T, PortError> {
+        drop(self.admit(Asker::Caller)?);
+        call.await
+    }
+
     /// As [`Self::call`], for whoever probes the part: it is asked whenever a probe is due.
     ///
     /// # Errors

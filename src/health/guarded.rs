@@ -166,4 +166,8 @@ impl Synthesizer for Guarded<dyn Synthesizer> {
         let limit = self.gate.limits().first;
         self.gate.in_turn(limit, self.inner.in_turn(clause)).await
     }
+
+    async fn ahead(&self, clause: Clause) -> Result<Pcm, PortError> {
+        self.gate.aside(self.inner.ahead(clause)).await
+    }
 }

@@ -56,6 +56,15 @@ pub trait Synthesizer: Send + Sync {
     /// As [`PortError`] says; refused is a voice or a language that there is not.
     async fn speak(&self, clause: Clause) -> Result<Pcm, PortError>;
 
+    /// As [`speak`](Self::speak), for whoever only guesses that the clause will be wanted: it gives way to all other
+    /// work of this machine, and may take many times as long.
+    ///
+    /// # Errors
+    /// As those of [`speak`](Self::speak).
+    async fn ahead(&self, clause: Clause) -> Result<Pcm, PortError> {
+        self.speak(clause).await
+    }
+
     /// Waits until the clause's turn has come.
     ///
     /// # Errors

@@ -420,3 +420,31 @@ async fn a_full_disk_makes_searches_rest_no_more_than_deletes_work() {
     );
     assert!(board.incidents().recent().is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_nobody_waits_for_counts_neither_for_nor_against() {
+    let board = Board::new();
+    let slot = board.slot(Component::Synthesizer, "fake");
+    let gate = Gate::new(slot, Limits::call(Duration::from_secs(5)));
+    let breaker = || board.report().components[0].breaker;
+    for _ in 0..10 {
+        let slow = tokio::time::sleep(Duration::from_secs(60));
+        let slow = gate.aside(async { Ok(slow.await) }).await;
+        assert!(slow.is_ok(), "it may take any time: {slow:?}");
+        let failed: Result<(), _> = gate
+            .aside(async {
+                Err(PortError::Busy {
+                    component: Component::Synthesizer,
+                })
+            })
+            .await;
+        assert!(failed.is_err());
+    }
+    assert_eq!(breaker(), BreakerState::Closed);
+    assert!(!gate.is_suspect());
+    // A part that rests has its rest.
+    board.hold(Component::Synthesizer, Some(Hold::Open));
+    let resting = gate.aside(async { panic!("it was asked") }).await;
+    let resting: Result<(), _> = resting;
+    assert!(matches!(resting, Err(PortError::Resting { .. })));
+}

@@ -26,6 +26,17 @@ pub(super) const MISSING: &str =
 /// Phonemes of one run at most: half a minute. More are cut at a space.
 const RUN: usize = 400;
 
+/// Of what nobody waits for: it gets a tenth of a core that somebody else wants too.
+const NICENESS: i32 = 10;
+
+/// Whether somebody waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Haste {
+    Usual,
+    /// It gives way to everything else.
+    None,
+}
+
 /// Why nothing is spoken.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum PiperError {
@@ -80,7 +91,9 @@ struct Loaded {
     numbers: HashMap<char, i32>,
     settings: Settings,
     phonemes: Phonemes,
-    run: RunOptions,
+    /// A thread for each haste.
+    usual: RunOptions,
+    giving_way: RunOptions,
 }
 
 impl Piper {
@@ -102,6 +115,7 @@ impl Piper {
         &self,
         text: &str,
         speed: f32,
+        haste: Haste,
         is_wanted: impl Fn() -> bool,
     ) -> Result<Pcm, PiperError> {
         let loaded = self.loaded()?;
@@ -114,7 +128,7 @@ impl Piper {
             if !is_wanted() {
                 break;
             }
-            pcm.samples.extend(loaded.run(run, speed)?);
+            pcm.samples.extend(loaded.run(run, speed, haste)?);
         }
         Ok(pcm)
     }
@@ -166,14 +180,20 @@ impl Loaded {
         let numbers = (settings.phoneme_id_map.iter())
             .filter_map(|(sign, numbers)| Some((sign.chars().next()?, *numbers.first()?)))
             .collect();
-        let pool = ThreadPool::with_num_threads(1);
+        let giving_way = ThreadPool::with_num_threads(1);
+        giving_way.run(|| {
+            // On Linux niceness is a thread's own. Without it it is only less polite.
+            let _ = rustix::process::nice(NICENESS);
+        });
+        let on = |pool| RunOptions::default().with_thread_pool(Some(Arc::new(pool)));
         Ok(Self {
             inputs,
             output,
             numbers,
             settings,
             phonemes: Phonemes::new(espeak),
-            run: RunOptions::default().with_thread_pool(Some(Arc::new(pool))),
+            usual: on(ThreadPool::with_num_threads(1)),
+            giving_way: on(giving_way),
             model,
         })
     }
@@ -190,7 +210,7 @@ impl Loaded {
         if is_said { numbers } else { Vec::new() }
     }
 
-    fn run(&self, numbers: &[i32], speed: f32) -> Result<Vec<f32>, PiperError> {
+    fn run(&self, numbers: &[i32], speed: f32, haste: Haste) -> Result<Vec<f32>, PiperError> {
         let number = |sign| self.numbers.get(&sign).copied().unwrap_or(0);
         let (begin, pad, end) = (number('^'), number('_'), number('$'));
         let mut all = vec![begin, pad];
@@ -211,9 +231,13 @@ impl Loaded {
                 NdTensor::from_data([3], vec![noise_scale, length_scale / speed, noise_w]).into(),
             ),
         ];
+        let run = match haste {
+            Haste::Usual => &self.usual,
+            Haste::None => &self.giving_way,
+        };
         let [output] = self
             .model
-            .run_n(inputs, [self.output], Some(self.run.clone()))
+            .run_n(inputs, [self.output], Some(run.clone()))
             .map_err(|error| PiperError::Run(error.to_string()))?;
         let shape = output.shape().to_vec();
         let output: NdTensor<f32, 4> = output

@@ -19,7 +19,7 @@ use super::{
 use crate::{
     answer::{AnswerError, AnswerEvent, AnswerStream, Ask, Beginning},
     domain::{
-        Call, Citation, Collection, Component, ConversationId, DocumentId, Offer, Outcome,
+        Call, Citation, Collection, Component, ConversationId, DocumentId, Offer, Outcome, Pcm,
         Question, audio::s16, resample::resampled,
     },
     ports::{Clause, PortError, Synthesizer},
@@ -90,22 +90,32 @@ impl Speaking {
         let Some(clause) = self.clause(text) else {
             return Ok((Vec::new(), false));
         };
-        match self.drawer.take(&clause, self.rate).await {
-            Some(sound) => Ok((sound, true)),
-            None => Ok((self.speak(clause).await?, false)),
+        // What is still on its way in the drawer gives way to everything, and this does not.
+        tokio::select! {
+            biased;
+            Some(sound) = self.drawer.take(&clause, self.rate) => Ok((sound, true)),
+            sound = self.speak(clause.clone()) => Ok((sound?, false)),
         }
     }
 
     pub(super) async fn speak(&self, clause: Clause) -> Result<Vec<i16>, PortError> {
-        let pcm = self.synthesizer.speak(clause).await?;
+        Ok(self.as_sent(&self.synthesizer.speak(clause).await?))
+    }
+
+    /// As [`Self::speak`], when there is nothing else to do.
+    pub(super) async fn speak_ahead(&self, clause: Clause) -> Result<Vec<i16>, PortError> {
+        Ok(self.as_sent(&self.synthesizer.ahead(clause).await?))
+    }
+
+    fn as_sent(&self, pcm: &Pcm) -> Vec<i16> {
         if pcm.rate == 0 {
-            return Ok(Vec::new());
+            return Vec::new();
         }
         let samples = resampled(&pcm.samples, pcm.rate, self.rate);
         let mut samples: Vec<i16> = s16(&samples).collect();
         let per_ms = self.rate as usize / 1000;
         samples.resize(samples.len().next_multiple_of(per_ms), 0);
-        Ok(samples)
+        samples
     }
 }
 
@@ -281,6 +291,36 @@ impl Asked {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ports::fakes::ToneVoice;
+
+    #[tokio::test]
+    async fn first_words_that_are_ready_are_taken_and_others_not_waited_for() {
+        let voice = Arc::new(ToneVoice::new());
+        let speaking = Speaking {
+            synthesizer: Arc::clone(&voice) as Arc<dyn Synthesizer>,
+            voice: None,
+            language: None,
+            speed: 1.0,
+            rate: 24_000,
+            drawer: Arc::default(),
+        };
+        let begin = async |text| speaking.begin(text).await.unwrap();
+        let clause = speaking.clause("Rent is due").unwrap();
+        let mut room = None;
+        speaking.drawer.put(clause, 24_000, |given| {
+            room = Some(given);
+            None
+        });
+        // Being spoken, with all the time in the world.
+        let (sound, foreseen) = begin("Rent is due").await;
+        assert!(!foreseen && sound.len() > 2);
+        room.unwrap().send(Some([1, 2].into())).unwrap();
+        assert_eq!(begin("Rent is due").await, (vec![1, 2], true));
+        let (_, foreseen) = begin("Dogs are").await;
+        assert!(!foreseen);
+        let said: Vec<String> = voice.clauses().into_iter().map(|c| c.text).collect();
+        assert_eq!(said, ["Rent is due", "Dogs are"]);
+    }
 
     #[test]
     fn answers_begin_with_their_first_sound() {

@@ -56,7 +56,7 @@ impl Drawer {
     }
 
     /// Puts a clause in the place of the one before, whose work ends; not where it is there or on its way already.
-    fn put(
+    pub(super) fn put(
         &self,
         clause: Clause,
         rate: u32,
@@ -124,7 +124,7 @@ impl Foreseeing {
         let spoken = clause.clone();
         self.speaking.drawer.put(clause, rate, |room| {
             let work = async move {
-                if let Ok(sound) = speaking.speak(spoken).await {
+                if let Ok(sound) = speaking.speak_ahead(spoken).await {
                     metrics::counter!("griot_voice_foreseen_total", "outcome" => "prepared")
                         .increment(1);
                     let _ = room.send(Some(sound.into()));
