@@ -76,6 +76,10 @@ impl Engine {
     }
 
     fn answer(&self, job: &Job) -> Reply {
+        // Left between the queue and here, before its thread could be told.
+        if job.is_cancelled() {
+            return Reply::Failed("cancelled".to_owned());
+        }
         if job.samples.is_empty() {
             return Reply::Refused("there is no sound".to_owned());
         }
