@@ -126,7 +126,7 @@ impl Crew {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc::{Receiver, Sender, channel};
+    use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
     use rustix::process::getpriority_process;
 
@@ -135,15 +135,15 @@ mod tests {
     /// A crew whose work lasts as long as somebody says.
     struct Bench {
         crew: Arc<Crew>,
-        jobs: Sender<Arc<Ticket>>,
+        jobs: SyncSender<Arc<Ticket>>,
         begun: Receiver<Pid>,
-        go_on: Sender<()>,
+        go_on: SyncSender<()>,
     }
 
     fn bench() -> Bench {
-        let (jobs, todo) = channel::<Arc<Ticket>>();
-        let (begins, begun) = channel();
-        let (go_on, may_end) = channel();
+        let (jobs, todo) = sync_channel::<Arc<Ticket>>(1);
+        let (begins, begun) = sync_channel(1);
+        let (go_on, may_end) = sync_channel(2);
         let (todo, may_end) = (Mutex::new(todo), Mutex::new(may_end));
         let crew = Crew::new(move || {
             loop {
