@@ -293,7 +293,7 @@ mod tests {
     use super::*;
     use crate::ports::fakes::ToneVoice;
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn first_words_that_are_ready_are_taken_and_others_not_waited_for() {
         let voice = Arc::new(ToneVoice::new());
         let speaking = Speaking {
@@ -304,7 +304,10 @@ mod tests {
             rate: 24_000,
             drawer: Arc::default(),
         };
-        let begin = async |text| speaking.begin(text).await.unwrap();
+        let begin = async |text| {
+            let begun = tokio::time::timeout(Duration::from_secs(60), speaking.begin(text));
+            begun.await.expect("nothing is waited for").unwrap()
+        };
         let clause = speaking.clause("Rent is due").unwrap();
         let mut room = None;
         speaking.drawer.put(clause, 24_000, |given| {
