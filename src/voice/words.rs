@@ -46,10 +46,40 @@ pub fn likeness(heard: &[String], said: &[String]) -> f32 {
 /// From here on a transcript is the echo of what was just said (voice.md 2.3).
 pub const ECHO: f32 = 0.6;
 
+/// From here on its letters are those of an echo that was misheard. "A trip that" came back as "I tried that" (0.75);
+/// of 20 interruptions against 29 answers about the sample documents none that is no echo by its words has more than 0.6.
+const MISHEARD: f32 = 0.7;
+/// Letters and spaces that tell: fewer stand in every sentence, but for one or two.
+const TELLING: usize = 10;
+
 /// Whether what was heard is what the daemon itself has just said.
 #[must_use]
 pub fn is_echo(heard: &str, said: &str) -> bool {
-    likeness(&fold(heard), &fold(said)) >= ECHO
+    let (heard, said) = (fold(heard), fold(said));
+    if likeness(&heard, &said) >= ECHO {
+        return true;
+    }
+    let letters = |words: &[String]| words.join(" ").chars().collect::<Vec<char>>();
+    let heard = letters(&heard);
+    heard.len() >= TELLING && likeness_of_letters(&heard, &letters(&said)) >= MISHEARD
+}
+
+/// One less the share of `heard`'s letters that have to be changed, left out or put in to find it somewhere in `said`
+/// (Sellers 1980, approximate matching in a longer text).
+fn likeness_of_letters(heard: &[char], said: &[char]) -> f32 {
+    // Edits up to a place in `said`, one letter of `heard` at a time. It may begin anywhere.
+    let mut row = vec![0_usize; said.len() + 1];
+    for (at, letter) in heard.iter().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], at + 1);
+        for (to, other) in said.iter().enumerate() {
+            let above = row[to + 1];
+            let kept = diagonal + usize::from(letter != other);
+            row[to + 1] = kept.min(above + 1).min(row[to] + 1);
+            diagonal = above;
+        }
+    }
+    let edits = row.into_iter().min().unwrap_or(heard.len());
+    1.0 - edits as f32 / heard.len() as f32
 }
 
 /// Phrases that silence an answer and ask nothing.
@@ -212,6 +242,25 @@ mod tests {
         check("Rents payable in the first day of each", true);
         check("No, I meant the deposit", false);
         check("the day is first", false);
+        check("", false);
+    }
+
+    #[test]
+    fn an_echo_that_was_misheard() {
+        let said = "A trip that costs more than 1,500 euros in total needs the approval of the head of department";
+        let check =
+            |heard: &str, expected: bool| assert_eq!(is_echo(heard, said), expected, "{heard}");
+        // Heard by the transcriber, and one of its kind.
+        check("I tried that.", true);
+        check("A chip that cost", true);
+        // As long, and said by somebody.
+        check("I tried that already.", false);
+        check("Who told you that?", false);
+        check("What about trains?", false);
+        check("How much in total?", false);
+        // Too short to tell, though it stands there but for a letter.
+        check("In today", false);
+        check("Need", false);
         check("", false);
     }
 
