@@ -1,6 +1,8 @@
 //! What a few words are: said to stop, said to agree, the echo of a voice, the end of a sentence. It knows
 //! texts only, neither sound nor time. English; for other languages the lists simply never match.
 
+use super::speakable::speakable;
+
 /// The words of a text in small letters, without punctuation; `mm-hm` is one word.
 #[must_use]
 pub fn fold(text: &str) -> Vec<String> {
@@ -52,16 +54,21 @@ const MISHEARD: f32 = 0.7;
 /// Letters and spaces that tell: fewer stand in every sentence, but for one or two.
 const TELLING: usize = 10;
 
-/// Whether what was heard is what the daemon itself has just said.
+/// Whether what was heard is what the daemon itself has just said, as it is written or as it is spoken: "1 April" may
+/// come back as "the first of April".
 #[must_use]
 pub fn is_echo(heard: &str, said: &str) -> bool {
-    let (heard, said) = (fold(heard), fold(said));
-    if likeness(&heard, &said) >= ECHO {
+    let heard = fold(heard);
+    is_echo_of(&heard, &fold(said)) || is_echo_of(&heard, &fold(&speakable(said, "en")))
+}
+
+fn is_echo_of(heard: &[String], said: &[String]) -> bool {
+    if likeness(heard, said) >= ECHO {
         return true;
     }
     let letters = |words: &[String]| words.join(" ").chars().collect::<Vec<char>>();
-    let heard = letters(&heard);
-    heard.len() >= TELLING && likeness_of_letters(&heard, &letters(&said)) >= MISHEARD
+    let heard = letters(heard);
+    heard.len() >= TELLING && likeness_of_letters(&heard, &letters(said)) >= MISHEARD
 }
 
 /// One less the share of `heard`'s letters that have to be changed, left out or put in to find it somewhere in `said`
@@ -243,6 +250,17 @@ mod tests {
         check("No, I meant the deposit", false);
         check("the day is first", false);
         check("", false);
+    }
+
+    #[test]
+    fn an_echo_of_what_is_spoken_otherwise_than_written() {
+        let said = "“Water is turned on from 1 April to 31 October.”";
+        let check =
+            |heard: &str, expected: bool| assert_eq!(is_echo(heard, said), expected, "{heard}");
+        // Heard by the transcriber.
+        check("on from the first of eight.", true);
+        check("on from 1 April", true);
+        check("And what about the first of May?", false);
     }
 
     #[test]

@@ -148,11 +148,11 @@ impl Reply {
     /// The last words that have left, which is what an echo would be of.
     pub fn last_words(&self) -> String {
         let sent = self.playhead.sent();
-        let words: Vec<String> = self
+        let words: Vec<&str> = self
             .spoken
             .iter()
             .filter(|clause| clause.sound.start < sent)
-            .flat_map(|clause| fold(&clause.text))
+            .flat_map(|clause| clause.text.split_whitespace())
             .collect();
         words[words.len().saturating_sub(ECHO_WORDS)..].join(" ")
     }
