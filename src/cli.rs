@@ -4,6 +4,7 @@
 //! Exit codes: 0 done, 1 failed, 2 wrong usage.
 
 mod alerts;
+mod allocator;
 mod ask;
 mod backup;
 mod breaker;
@@ -148,6 +149,9 @@ pub fn main() -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(_) => ExitCode::FAILURE,
         };
+    }
+    if matches!(arguments.command, Command::Serve(_)) {
+        allocator::settle();
     }
     let context = Context {
         global: arguments.global,

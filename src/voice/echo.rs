@@ -43,11 +43,15 @@ const TWICE: f32 = 11.0;
 const SAME: usize = 12;
 /// The share of the frames compared that a new echo has to explain: a peak by chance explains few.
 const EXPLAINS: f32 = 0.6;
+/// And one whose peaks are not plain.
+const EXPLAINS_ALL: f32 = 0.8;
 /// The bands that have to sound (with this share of the power): tones are alike at many delays, voices at one.
 const WIDE: usize = 4;
 const SHARE: f32 = 3e-3;
 /// Comparisons of two loud sounds after which an echo that was not found again is none.
 const FORGOTTEN: u32 = 40;
+/// Comparisons after which its loudness is known: half a second.
+const SETTLED: u32 = 4;
 /// What a room keeps of a sound's power from one frame to the next.
 const RINGS: f32 = 0.5;
 /// A band is explained by the echo up to 9 dB above what is expected of it.
@@ -124,12 +128,16 @@ struct Path {
     tail: Powers,
     /// Comparisons since it was found.
     unseen: u32,
+    /// Comparisons that found it.
+    seen: u32,
 }
 
 /// Our own voice, as it is sent and as it may come back.
 pub struct OwnVoice {
     played: Played,
     heard: VecDeque<f32>,
+    /// Which of its frames were told to be ours.
+    told: VecDeque<bool>,
     /// The end of what was heard.
     until: u64,
     rate: u32,
@@ -149,6 +157,7 @@ impl Default for OwnVoice {
                 sounds_until: 0,
             },
             heard: VecDeque::new(),
+            told: VecDeque::new(),
             until: 0,
             rate: LISTEN_RATE,
             resampler: Resampler::new(LISTEN_RATE, LISTEN_RATE),
@@ -179,16 +188,28 @@ impl OwnVoice {
     }
 
     /// Takes the frame that was heard from `now` on. Gives how much of what was heard until its end is ours:
-    /// nothing, the frame, or, where an echo was just found, more.
+    /// nothing, the frame, or, where an echo was just found or is just known better, more.
     pub fn hears(&mut self, now: Ms, frame: &[f32; FRAME]) -> Ms {
         let from = now * PER_MS;
-        if from != self.until {
-            self.heard.clear();
+        match from.checked_sub(self.until) {
+            // What got lost on a busy machine: the rest still tells.
+            Some(gap) if gap < SPAN as u64 => {
+                self.heard.extend(std::iter::repeat_n(0.0, gap as usize));
+                let frames = (gap as usize).div_ceil(FRAME);
+                self.told.extend(std::iter::repeat_n(false, frames));
+            }
+            _ => {
+                self.heard.clear();
+                self.told.clear();
+            }
         }
         self.until = from + FRAME as u64;
         self.heard.extend(frame);
         let surplus = self.heard.len().saturating_sub(SPAN);
         self.heard.drain(..surplus);
+        self.told.push_back(false);
+        let surplus = self.told.len().saturating_sub(SPAN / FRAME);
+        self.told.drain(..surplus);
         self.played
             .forget_before(from.saturating_sub((SPAN + LATEST) as u64));
         // Nothing can come back any more.
@@ -199,13 +220,21 @@ impl OwnVoice {
             }
             return 0;
         }
-        let mut own = match self.is_explained(from, frame) {
-            true => FRAME_MS,
-            false => 0,
-        };
+        let explained = self.is_explained(from, frame);
+        if let Some(told) = self.told.back_mut() {
+            *told = explained;
+        }
+        let mut own = if explained { FRAME_MS } else { 0 };
         self.frames += 1;
-        if self.frames.is_multiple_of(EVERY) && self.heard.len() == SPAN && self.compare() {
-            own = own.max(self.learn());
+        if self.frames.is_multiple_of(EVERY)
+            && self.heard.len() == SPAN
+            && let Some(peak) = self.compare()
+        {
+            own += self.learn(if peak >= PLAIN {
+                EXPLAINS
+            } else {
+                EXPLAINS_ALL
+            });
         }
         own
     }
@@ -220,17 +249,17 @@ impl OwnVoice {
         explains(path.tail, path.gains, SPECTRA.powers(frame))
     }
 
-    /// Looks for the delay. True where there is an echo.
-    fn compare(&mut self) -> bool {
+    /// Looks for the delay. Gives the peak where there is an echo.
+    fn compare(&mut self) -> Option<f32> {
         let heard = self.heard.make_contiguous();
         if power(heard) < HEARD_LEAST {
-            return false;
+            return None;
         }
         let mut played = vec![0.0; SPAN + LATEST];
         let from = self.until as i64 - (SPAN + LATEST) as i64;
         self.played.read(from, &mut played);
         if power(&played) < PLAYED_LEAST {
-            return false;
+            return None;
         }
         let (delay, peak) = SPECTRA.delay(heard, &played);
         let before = self.candidate.take();
@@ -243,10 +272,11 @@ impl OwnVoice {
             Some(path) if found => {
                 if path.delay.abs_diff(delay) > SAME {
                     // Another way, which has to explain what is heard like the first.
-                    (path.gains, path.tail) = ([0.0; BANDS], [0.0; BANDS]);
+                    (path.gains, path.tail, path.seen) = ([0.0; BANDS], [0.0; BANDS], 0);
                 }
                 path.delay = delay;
                 path.unseen = 0;
+                path.seen += 1;
             }
             Some(path) => {
                 path.unseen += 1;
@@ -260,38 +290,41 @@ impl OwnVoice {
                     gains: [0.0; BANDS],
                     tail: [0.0; BANDS],
                     unseen: 0,
+                    seen: 1,
                 });
             }
             None => {}
         }
-        found
+        found.then_some(peak)
     }
 
-    /// How loud each band comes back, by what was heard last. Gives how much of that is explained by it, if the
-    /// echo was unknown before.
-    fn learn(&mut self) -> Ms {
+    /// How loud each band comes back, by what was heard last. Gives how much of that is explained by it and was not
+    /// told, while the echo is new: the first half a syllable tells little of how loud it comes back. An echo that
+    /// explains less than this share of what is heard is none.
+    fn learn(&mut self, least: f32) -> Ms {
         let Some(path) = &mut self.path else {
             return 0;
         };
         let begin = self.until - SPAN as u64;
         let heard = self.heard.make_contiguous();
         let mut tail = [0.0; BANDS];
-        let frames: Vec<(Powers, Powers)> = heard
+        let frames: Vec<(Powers, Powers, Powers)> = heard
             .chunks_exact(FRAME)
             .enumerate()
             .map(|(n, frame)| {
                 let from = begin + (n * FRAME) as u64;
                 let expected = SPECTRA.played(&self.played, from, path.delay);
                 tail = ring(tail, expected);
-                (tail, SPECTRA.powers(frame))
+                (expected, tail, SPECTRA.powers(frame))
             })
             .collect();
         let unknown = path.gains == [0.0; BANDS];
         for (band, gain) in path.gains.iter_mut().enumerate() {
             let mut gains: Vec<f32> = frames
                 .iter()
-                .filter(|(played, _)| played[band] > 1e-2)
-                .map(|(played, heard)| heard[band] / played[band])
+                // Where a syllable ends, how long the room rings tells nothing of how loud it is.
+                .filter(|(played, tail, _)| played[band] > 1e-2 && played[band] >= tail[band])
+                .map(|(played, _, heard)| heard[band] / played[band])
                 .collect();
             gains.sort_by(f32::total_cmp);
             // The middle one: where somebody speaks into it, the louder ones are not ours.
@@ -300,26 +333,36 @@ impl OwnVoice {
             }
         }
         path.tail = tail;
-        if !unknown {
+        if path.seen > SETTLED {
             return 0;
         }
         let loud = |heard: &Powers| heard.iter().sum::<f32>() > LOUD;
-        let sounding = frames.iter().filter(|(_, heard)| loud(heard)).count();
-        let ours = frames
+        let sounding = frames.iter().filter(|(.., heard)| loud(heard)).count();
+        let ours: Vec<bool> = frames
             .iter()
-            .filter(|(played, heard)| loud(heard) && explains(*played, path.gains, *heard))
-            .count();
-        let whole: f32 = frames.iter().flat_map(|(_, heard)| heard).sum();
-        let wide = (0..BANDS)
-            .filter(|band| {
-                frames.iter().map(|(_, heard)| heard[*band]).sum::<f32>() > SHARE * whole
-            })
-            .count();
-        if (ours as f32) < EXPLAINS * sounding as f32 || wide < WIDE {
-            self.path = None;
-            return 0;
+            .map(|(_, tail, heard)| loud(heard) && explains(*tail, path.gains, *heard))
+            .collect();
+        if unknown {
+            let explained = ours.iter().filter(|ours| **ours).count();
+            let whole: f32 = frames.iter().flat_map(|(.., heard)| heard).sum();
+            let wide = (0..BANDS)
+                .filter(|band| {
+                    frames.iter().map(|(.., heard)| heard[*band]).sum::<f32>() > SHARE * whole
+                })
+                .count();
+            if (explained as f32) < least * sounding as f32 || wide < WIDE {
+                self.path = None;
+                return 0;
+            }
         }
-        ours as Ms * FRAME_MS
+        let mut new = 0;
+        for (told, ours) in self.told.iter_mut().zip(ours) {
+            if ours && !*told {
+                *told = true;
+                new += FRAME_MS;
+            }
+        }
+        new
     }
 }
 

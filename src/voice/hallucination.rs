@@ -21,6 +21,14 @@ impl Voiced {
         self.frames += 1;
     }
 
+    /// So much of it was somebody else's after all.
+    pub fn less(&mut self, length: Ms, frames: u32) {
+        let mean = self.mean();
+        self.length = self.length.saturating_sub(length);
+        self.frames = self.frames.saturating_sub(frames);
+        self.sum = mean * self.frames as f32;
+    }
+
     /// The mean probability over those frames.
     #[must_use]
     pub fn mean(&self) -> f32 {

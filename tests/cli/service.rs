@@ -41,6 +41,7 @@ fn a_service_manager_hears_how_the_daemon_is() {
         .args(["serve", "--listen", "127.0.0.1:0", "--config"])
         .arg(&settings)
         .env("GRIOT_HOME", home.path())
+        .env_remove("GLIBC_TUNABLES")
         .env("NOTIFY_SOCKET", &socket)
         .env("WATCHDOG_USEC", "300000")
         .stdin(Stdio::null())
@@ -52,6 +53,15 @@ fn a_service_manager_hears_how_the_daemon_is() {
     until(&manager, "READY=1");
     until(&manager, "WATCHDOG=1");
 
+    // Its process is the one that was started, and its allocator gives memory back.
+    if cfg!(target_env = "gnu") {
+        let environment = std::fs::read(format!("/proc/{}/environ", daemon.id())).unwrap();
+        let environment = String::from_utf8_lossy(&environment);
+        assert!(
+            environment.contains("GLIBC_TUNABLES=glibc.malloc."),
+            "{environment}"
+        );
+    }
     let mut log = BufReader::new(daemon.stderr.take().unwrap()).lines();
     let mut logged = |wanted: &str| {
         log.by_ref()

@@ -151,6 +151,23 @@ fn an_echo_is_found_and_then_known() {
 }
 
 #[test]
+fn an_echo_is_found_though_some_of_it_got_lost() {
+    let said = voice(4.0, 3);
+    let heard = mixed(&[&returned(&said, 120, -12.0)]);
+    let mut own = OwnVoice::default();
+    let samples: Vec<i16> = said.iter().map(|s| (s * 32767.0) as i16).collect();
+    own.says(0, &samples, LISTEN_RATE);
+    // 20 ms more than a frame are lost each 400 ms: never is half a second heard without a gap.
+    let step = (400 + 20) * PER_MS as usize;
+    let found = heard.chunks(step).enumerate().any(|(n, part)| {
+        let begin = n as Ms * 420;
+        let mut frames = part.as_chunks::<FRAME>().0.iter().take(12).enumerate();
+        frames.any(|(n, frame)| own.hears(begin + n as Ms * FRAME_MS, frame) > 0)
+    });
+    assert!(found);
+}
+
+#[test]
 fn somebody_else_is_not_our_echo() {
     let mut own = OwnVoice::default();
     let (said, other) = (voice(20.0, 3), voice(20.0, 8));
@@ -314,5 +331,60 @@ fn on_recorded_speech() {
             (true, true) => assert!(share < 0.4),
             _ => assert!(found <= 2 && ours_of_it < 10),
         }
+    }
+}
+
+/// An answer that waits is heard for half a second more: by then it has to be known for what it is.
+#[test]
+fn a_word_or_two_are_known() {
+    let Some((voices, rooms)) = recordings() else {
+        println!("skipped: ../shared/data/speech is not there");
+        return;
+    };
+    let mut chance = Chance(41);
+    for (room, room_name) in rooms.iter().zip(["none", "small", "large"]) {
+        let (mut known, mut unknown, mut cases) = (0, Vec::new(), 0);
+        for voice in voices
+            .iter()
+            .filter(|voice| voice.len() > LISTEN_RATE as usize)
+        {
+            let begin = voice.iter().position(|s| s.abs() > 0.05).unwrap_or(0);
+            let length = chance.between(0.4, 0.9) * LISTEN_RATE as f32;
+            let mut said = vec![0.0; LISTEN_RATE as usize / 4];
+            said.extend(voice.iter().skip(begin).take(length as usize));
+            said.resize(said.len() + LISTEN_RATE as usize, 0.0);
+            let delay = chance.between(20.0, 300.0) as usize;
+            let mut back = vec![0.0; said.len()];
+            for (at, weight) in room.iter().enumerate().filter(|(_, w)| w.abs() > 1e-2) {
+                let at = at + delay * PER_MS as usize;
+                for (place, sample) in back.iter_mut().skip(at).zip(&said) {
+                    *place += sample * weight;
+                }
+            }
+            let gain = 0.25 * (power(&said) / power(&back)).sqrt();
+            let heard: Vec<f32> = back
+                .iter()
+                .map(|sample| sample * gain + chance.next() * 5e-4)
+                .collect();
+            let frames = ours(&mut OwnVoice::default(), 0, &said, &heard);
+            let own: Ms = frames.iter().sum();
+            let loud = heard
+                .as_chunks::<FRAME>()
+                .0
+                .iter()
+                .filter(|frame| power(*frame) > 3e-5)
+                .count() as Ms
+                * FRAME_MS;
+            cases += 1;
+            known += usize::from(own > 0);
+            unknown.push(loud.saturating_sub(own));
+        }
+        unknown.sort_unstable();
+        println!(
+            "room {room_name}: known {known} of {cases}, loud and not ours {} {} {} ms",
+            unknown[cases / 2],
+            unknown[cases * 9 / 10],
+            unknown[cases - 1]
+        );
     }
 }

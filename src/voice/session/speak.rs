@@ -105,6 +105,9 @@ impl Session {
             barge.level = barge.level.max(frame.level);
         }
         barge.own += frame.own;
+        // What turns out to be ours was taken for somebody's.
+        let earlier = frame.own.saturating_sub(FRAME_MS);
+        barge.voiced.less(earlier, (earlier / FRAME_MS) as u32);
         // Once somebody has said enough, our voice going on does not speak against them: their words decide, unless
         // an echo has just been found, which may be all there was.
         let asked = barge.job.is_some() && frame.own <= FRAME_MS;
@@ -173,7 +176,9 @@ impl Session {
         if begins_with_stop(text) {
             return self.interrupted(reply, barge);
         }
-        if is_echo(text, &reply.last_words()) {
+        // By its words, or by its sound: what is not our own voice would not have been asked about.
+        let by_sound = barge.own > 0 && barge.voiced.length < self.tuning.interrupt_after;
+        if by_sound || is_echo(text, &reply.last_words()) {
             self.echo.was(barge.level);
             self.unduck(&barge);
             self.out.push(Effect::Resumed { echo: true });

@@ -157,6 +157,18 @@ fn our_own_voice_known_by_its_sound() {
             "sent to 2000",
         ],
     );
+    // Enough of it turns out to be ours that what is left is too little to end an answer, whatever its words.
+    check(
+        &before,
+        &["speak 384", "found 192", "words A true"],
+        &[
+            "duck true",
+            "sent to 1452",
+            "look?",
+            "duck false",
+            "resumed echo=true",
+        ],
+    );
     // A person who speaks into it is heard all the same.
     check(
         &before,
