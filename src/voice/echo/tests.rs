@@ -343,7 +343,7 @@ fn a_word_or_two_are_known() {
     };
     let mut chance = Chance(41);
     for (room, room_name) in rooms.iter().zip(["none", "small", "large"]) {
-        let (mut known, mut unknown, mut cases) = (0, Vec::new(), 0);
+        let (mut known, mut cases, mut unknown) = (0, 0, Vec::new());
         for voice in voices
             .iter()
             .filter(|voice| voice.len() > LISTEN_RATE as usize)
@@ -386,5 +386,10 @@ fn a_word_or_two_are_known() {
             unknown[cases * 9 / 10],
             unknown[cases - 1]
         );
+        assert_eq!(known, cases);
+        if room_name != "large" {
+            // Less than it takes to end an answer.
+            assert!(unknown[cases * 9 / 10] < 200);
+        }
     }
 }

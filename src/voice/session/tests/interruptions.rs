@@ -160,7 +160,7 @@ fn our_own_voice_known_by_its_sound() {
     // Enough of it turns out to be ours that what is left is too little to end an answer, whatever its words.
     check(
         &before,
-        &["speak 384", "found 192", "words A true"],
+        &["speak 256", "hush 128", "found 192", "words A true"],
         &[
             "duck true",
             "sent to 1452",
