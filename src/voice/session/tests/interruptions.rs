@@ -167,6 +167,7 @@ fn our_own_voice_known_by_its_sound() {
             "look?",
             "duck false",
             "resumed echo=true",
+            "sent to 1676",
         ],
     );
     // A person who speaks into it is heard all the same.
