@@ -264,6 +264,18 @@ fn recordings() -> Option<(Vec<Vec<f32>>, Vec<Vec<f32>>)> {
     Some((voices, rooms))
 }
 
+/// A sound as a room gives it back, so many milliseconds later.
+fn in_room(said: &[f32], room: &[f32], delay_ms: usize) -> Vec<f32> {
+    let mut back = vec![0.0; said.len()];
+    for (at, weight) in room.iter().enumerate().filter(|(_, w)| w.abs() > 1e-2) {
+        let at = at + delay_ms * PER_MS as usize;
+        for (place, sample) in back.iter_mut().skip(at).zip(said) {
+            *place += sample * weight;
+        }
+    }
+    back
+}
+
 #[test]
 fn on_recorded_speech() {
     let Some((voices, rooms)) = recordings() else {
@@ -288,13 +300,7 @@ fn on_recorded_speech() {
             let room = &rooms[chance.between(0.0, rooms.len() as f32) as usize % rooms.len()];
             let mut heard: Vec<f32> = (0..said.len()).map(|_| chance.next() * 2e-3).collect();
             if echoes {
-                let mut back = vec![0.0; said.len()];
-                for (at, weight) in room.iter().enumerate().filter(|(_, w)| w.abs() > 1e-2) {
-                    let at = at + delay * PER_MS as usize;
-                    for (place, sample) in back.iter_mut().skip(at).zip(said) {
-                        *place += sample * weight;
-                    }
-                }
+                let back = in_room(said, room, delay);
                 let gain = gain * (0.005 / power(&back)).sqrt();
                 for (place, sample) in heard.iter_mut().zip(&back) {
                     *place += sample * gain;
@@ -354,13 +360,7 @@ fn a_word_or_two_are_known() {
             said.extend(voice.iter().skip(begin).take(length as usize));
             said.resize(said.len() + LISTEN_RATE as usize, 0.0);
             let delay = chance.between(20.0, 300.0) as usize;
-            let mut back = vec![0.0; said.len()];
-            for (at, weight) in room.iter().enumerate().filter(|(_, w)| w.abs() > 1e-2) {
-                let at = at + delay * PER_MS as usize;
-                for (place, sample) in back.iter_mut().skip(at).zip(&said) {
-                    *place += sample * weight;
-                }
-            }
+            let back = in_room(&said, room, delay);
             let gain = 0.25 * (power(&said) / power(&back)).sqrt();
             let heard: Vec<f32> = back
                 .iter()
